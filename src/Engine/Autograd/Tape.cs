@@ -1,0 +1,246 @@
+using Marrow.Engine.Devices;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Engine.Autograd;
+
+/// <summary>
+/// Owns the activations of one forward and backward pass, records the ops that lead to a trainable tensor and runs their backward in
+/// reverse. An activation is freed as soon as neither its scope nor a recorded op holds it. Tensor and node objects are reused from
+/// pass to pass: after the first passes nothing is allocated on the managed heap.
+/// </summary>
+public sealed class Tape : IDisposable
+{
+    private readonly List<Tensor> objects = [];
+    private readonly List<Tensor> scoped = [];
+    private readonly List<Node> nodes = [];
+    private readonly Dictionary<Type, Stack<Node>> pools = [];
+    private int used;
+
+    /// <summary>A tape for work on <paramref name="device"/>.</summary>
+    public Tape(Device device) => Device = device;
+
+    /// <summary>The device that the activations lie on.</summary>
+    public Device Device { get; }
+
+    /// <summary>Whether ops are recorded for backward. Off for evaluation and generation.</summary>
+    public bool Recording { get; set; }
+
+    /// <summary>Whether dropout applies; stays on while a checkpointed segment runs unrecorded.</summary>
+    public bool Training { get; set; }
+
+    /// <summary>Names the random draws of this pass (dropout); the same value draws the same masks, also when a segment is computed again.</summary>
+    public ulong DrawKey { get; set; }
+
+    /// <summary>The block sums that several layers share.</summary>
+    internal SharedSums Sums { get; } = new();
+
+    /// <summary>The recorded ops, for measurements.</summary>
+    public int Count => nodes.Count;
+
+    /// <summary>An activation with undefined contents, held by the current scope.</summary>
+    public Tensor New(Shape shape, DType dtype = DType.F32)
+    {
+        Tensor tensor = NextObject();
+        tensor.Attach(Device.Allocate(dtype.Bytes(shape.Count)), 0, shape, dtype);
+        return tensor;
+    }
+
+    /// <summary>An activation of zeros.</summary>
+    public Tensor Zeros(Shape shape)
+    {
+        Tensor tensor = New(shape);
+        tensor.Clear();
+        return tensor;
+    }
+
+    /// <summary>An activation from 32-bit integers (ids, labels, positions).</summary>
+    public Tensor Upload(ReadOnlySpan<int> values)
+    {
+        Tensor tensor = New(new Shape(values.Length), DType.I32);
+        tensor.Upload(values);
+        return tensor;
+    }
+
+    /// <summary>A second tensor on the same buffer, for ops that work in place; <paramref name="of"/> must not be read afterwards.</summary>
+    public Tensor Alias(Tensor of)
+    {
+        Tensor tensor = NextObject();
+        tensor.Attach(of.Buffer, of.Offset, of.Shape, of.DType);
+        return tensor;
+    }
+
+    /// <summary>Opens a scope; give the value to <see cref="Close(int, Tensor)"/>.</summary>
+    public int Open() => scoped.Count;
+
+    /// <summary>Ends a scope: every activation made in it is freed unless a recorded op holds it. <paramref name="result"/> moves to the outer scope.</summary>
+    public Tensor Close(int scope, Tensor result)
+    {
+        result.Holds++;
+        Close(scope);
+        scoped.Add(result);
+        return result;
+    }
+
+    /// <summary>Ends a scope without a result.</summary>
+    public void Close(int scope)
+    {
+        for (int i = scoped.Count - 1; i >= scope; i--)
+            Release(scoped[i]);
+        scoped.RemoveRange(scope, scoped.Count - scope);
+    }
+
+    /// <summary>True when an op on these inputs must be recorded.</summary>
+    public bool Tracks(Tensor a, Tensor? b = null, Tensor? c = null) =>
+        Recording && (a.NeedsGrad || (b?.NeedsGrad ?? false) || (c?.NeedsGrad ?? false));
+
+    /// <summary>A node to fill and <see cref="Record"/>.</summary>
+    public T Rent<T>() where T : Node, new()
+    {
+        Stack<Node> pool = PoolOf(typeof(T));
+        return pool.TryPop(out Node? node) ? (T)node : new T();
+    }
+
+    /// <summary>Records that <paramref name="node"/> made <paramref name="output"/>.</summary>
+    public void Record<T>(T node, Tensor output) where T : Node
+    {
+        node.Output = output;
+        output.NeedsGrad = true;
+        nodes.Add(node);
+    }
+
+    /// <summary>
+    /// Runs backward from a scalar, adding to the gradients of parameters. The tape is empty afterwards, activations that no scope holds are freed.
+    /// </summary>
+    public void Backward(Tensor loss, float seed = 1f)
+    {
+        Tensor start = New(loss.Shape);
+        start.Upload(new ReadOnlySpan<float>(ref seed));
+        BackwardFrom(loss, start, 0);
+    }
+
+    /// <summary>Runs backward with a given gradient of <paramref name="output"/>.</summary>
+    public void Backward(Tensor output, Tensor gradient) => BackwardFrom(output, gradient, 0);
+
+    /// <summary>Frees every activation and forgets what is recorded.</summary>
+    public void Clear()
+    {
+        foreach (Node node in nodes)
+            Return(node);
+        nodes.Clear();
+        scoped.Clear();
+        Sums.Forget();
+        for (int i = 0; i < used; i++)
+        {
+            Tensor tensor = objects[i];
+            tensor.Detach();
+            tensor.Holds = 0;
+            tensor.Grad = null;
+            tensor.NeedsGrad = false;
+        }
+        used = 0;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Clear();
+
+    internal void BackwardFrom(Tensor output, Tensor gradient, int mark)
+    {
+        PassGrad(output, gradient);
+        while (nodes.Count > mark)
+        {
+            Node node = nodes[^1];
+            nodes.RemoveAt(nodes.Count - 1);
+            if (node.Output.Grad is { } grad)
+            {
+                int scope = Open();
+                node.Backward(grad);
+                Close(scope);
+                node.Output.Grad = null;
+                Release(grad);
+            }
+            Return(node);
+        }
+    }
+
+    internal Tensor? GradOf(Tensor input, out bool accumulate)
+    {
+        accumulate = false;
+        if (!input.NeedsGrad)
+            return null;
+        if (input.Tape is null)
+        {
+            accumulate = true;
+            return input.Grad ?? throw new InvalidOperationException($"A trainable tensor of shape {input.Shape} has no gradient buffer.");
+        }
+        if (input.Grad is not { } grad)
+        {
+            SetGrad(input, New(input.Shape));
+        }
+        else
+        {
+            accumulate = true;
+            if (grad.Holds > 1)
+            {
+                // The values are shared with another tensor's gradient: continue on a copy.
+                Tensor copy = New(grad.Shape);
+                copy.CopyFrom(grad);
+                Release(grad);
+                SetGrad(input, copy);
+            }
+        }
+        return input.Grad;
+    }
+
+    internal Tensor? SumOf(Tensor input)
+    {
+        Tensor? grad = GradOf(input, out bool accumulate);
+        if (!accumulate)
+            grad?.Clear();
+        return grad;
+    }
+
+    internal void PassGrad(Tensor input, Tensor grad)
+    {
+        if (!input.NeedsGrad)
+            return;
+        if (input.Tape is not null && input.Grad is null)
+            SetGrad(input, grad);
+        else
+            Ops.AddInto(GradOf(input, out _)!, grad);
+    }
+
+    internal static void Release(Tensor tensor)
+    {
+        if (--tensor.Holds == 0)
+            tensor.Detach();
+    }
+
+    private static void SetGrad(Tensor input, Tensor grad)
+    {
+        grad.Holds++;
+        input.Grad = grad;
+    }
+
+    private void Return(Node node)
+    {
+        node.ReleaseSaved();
+        PoolOf(node.GetType()).Push(node);
+    }
+
+    private Tensor NextObject()
+    {
+        if (used == objects.Count)
+            objects.Add(new Tensor { Tape = this });
+        Tensor tensor = objects[used++];
+        tensor.Holds = 1;
+        scoped.Add(tensor);
+        return tensor;
+    }
+
+    private Stack<Node> PoolOf(Type kind)
+    {
+        if (!pools.TryGetValue(kind, out Stack<Node>? pool))
+            pools[kind] = pool = new Stack<Node>();
+        return pool;
+    }
+}

@@ -1,0 +1,119 @@
+using System.Numerics;
+using Marrow.Engine.Autograd;
+using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Engine;
+
+public static partial class Ops
+{
+    /// <summary>
+    /// s[t, j] = Σ x[t, i] over all i with i mod r = j: Bone's sum of the input's r-wide blocks, the last of which may be partial
+    /// (spec/adapters.md §2.1). x: [N, in] fp32 → [N, r].
+    /// </summary>
+    public static Tensor BlockSum(Tensor x, int r)
+    {
+        Check.Type("block_sum", x, "x", DType.F32);
+        Check.True("block_sum", r > 0, $"r is {r}, it must be positive.");
+        Tape tape = x.Tape!;
+        // The projections that read the same x (q, k and v; gate and up) share one sum and one backward.
+        if (tape.Sums.Find(x, r) is { } shared)
+            return shared;
+        Tensor s = tape.New(new Shape(x.Shape.Rows, r));
+        BlockSumNode.Forward(x, s, r);
+        if (tape.Tracks(x))
+        {
+            var node = tape.Rent<BlockSumNode>();
+            node.X = x;
+            tape.Record(node, s);
+        }
+        tape.Sums.Remember(x, r, s);
+        return s;
+    }
+}
+
+/// <summary>The block sum's reference, CPU bodies and backward.</summary>
+internal sealed unsafe class BlockSumNode : Node
+{
+    public Tensor X = null!;
+
+    public static NdArray Reference(NdArray x, int r)
+    {
+        var s = new NdArray(new Shape(x.Shape.Rows, r));
+        for (int t = 0; t < x.Shape.Rows; t++)
+            for (int i = 0; i < x.Shape.Last; i++)
+                s[t, i % r] += x[t, i];
+        return s;
+    }
+
+    public static void Forward(Tensor x, Tensor s, int r)
+    {
+        var body = new SumBody { X = x.F32, S = s.F32, In = x.Shape.Last, R = r };
+        ((CpuDevice)x.Device).Pool.ForRange(x.Shape.Rows, Math.Max(1, 8192 / x.Shape.Last), ref body);
+    }
+
+    protected internal override void Backward(Tensor grad)
+    {
+        if (GradOf(X, out bool accumulate) is not { } dx)
+            return;
+        var body = new TileBody { Ds = grad.F32, Dx = dx.F32, In = X.Shape.Last, R = grad.Shape.Last, Accumulate = accumulate };
+        ((CpuDevice)dx.Device).Pool.ForRange(X.Shape.Rows, Math.Max(1, 8192 / X.Shape.Last), ref body);
+    }
+
+    private struct SumBody : IParallelRange
+    {
+        public float* X, S;
+        public int In, R;
+
+        public readonly void Run(int start, int end)
+        {
+            for (int t = start; t < end; t++)
+            {
+                float* x = X + (long)t * In, s = S + (long)t * R;
+                int j = 0;
+                // A vector of columns at a time stays in a register over all whole blocks.
+                for (; j <= R - Simd.Width; j += Simd.Width)
+                {
+                    Vector<float> sum = default;
+                    int i = j;
+                    for (; i <= In - Simd.Width; i += R)
+                        sum += Vector.Load(x + i);
+                    sum.Store(s + j);
+                    for (int lane = 0; lane < Simd.Width && i + lane < In; lane++)
+                        s[j + lane] += x[i + lane];
+                }
+                for (; j < R; j++)
+                {
+                    float sum = 0;
+                    for (int i = j; i < In; i += R)
+                        sum += x[i];
+                    s[j] = sum;
+                }
+            }
+        }
+    }
+
+    private struct TileBody : IParallelRange
+    {
+        public float* Ds, Dx;
+        public int In, R;
+        public bool Accumulate;
+
+        public readonly void Run(int start, int end)
+        {
+            for (int t = start; t < end; t++)
+            {
+                float* ds = Ds + (long)t * R, dx = Dx + (long)t * In;
+                for (int i = 0; i < In; i += R)
+                {
+                    int n = Math.Min(R, In - i);
+                    if (Accumulate)
+                        Simd.Add(dx + i, ds, n);
+                    else
+                        Buffer.MemoryCopy(ds, dx + i, n * sizeof(float), n * sizeof(float));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+using System.Diagnostics.CodeAnalysis;
+using Marrow.Formats;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Engine;
+
+/// <summary>The checks that ops make before they compute; messages carry both shapes.</summary>
+internal static class Check
+{
+    public static void LastDim(string op, Tensor x, string name, int n, string hint = "Is this a weight of another layer?")
+    {
+        if (x.Shape.Last != n)
+            Fail(op, $"the last dimension of {name} is {x.Shape.Last} ({x}), {n} is needed. {hint}");
+    }
+
+    public static void Shapes(string op, Tensor a, Tensor b)
+    {
+        if (a.Shape != b.Shape)
+            Fail(op, $"the shapes differ: {a} and {b}.");
+    }
+
+    public static void Is(string op, Tensor x, string name, Shape shape)
+    {
+        if (x.Shape != shape)
+            Fail(op, $"{name} is {x}, shape {shape} is needed.");
+    }
+
+    public static void Type(string op, Tensor x, string name, DType type, DType? orElse = null)
+    {
+        if (x.DType != type && x.DType != orElse)
+            Fail(op, $"{name} is {x}, type {type}{(orElse is { } other ? $" or {other}" : "")} is needed.");
+    }
+
+    public static void True(string op, [DoesNotReturnIf(false)] bool holds, string message)
+    {
+        if (!holds)
+            Fail(op, message);
+    }
+
+    [DoesNotReturn]
+    private static void Fail(string op, string message) => throw new MarrowException("E104", $"{op}: {message} [E104]");
+}

@@ -1,0 +1,94 @@
+using System.Runtime.CompilerServices;
+using Marrow.Engine.Autograd;
+using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Engine;
+
+public static partial class Ops
+{
+    /// <summary>
+    /// x with each element zeroed with probability p and the others divided by 1 − p. The draw depends only on the tape's
+    /// <see cref="Tape.DrawKey"/>, <paramref name="site"/> and the element's place, so it is the same on every device and when computed again.
+    /// Returns x itself unless <see cref="Tape.Training"/> is on.
+    /// </summary>
+    public static Tensor Dropout(Tensor x, float p, ulong site)
+    {
+        Check.Type("dropout", x, "x", DType.F32);
+        Check.True("dropout", p is >= 0 and < 1, $"p is {p}, it must be at least 0 and below 1.");
+        Tape tape = x.Tape!;
+        if (p == 0 || !tape.Training)
+            return x;
+        Tensor y = tape.New(x.Shape);
+        ulong key = DropoutNode.Mix(tape.DrawKey + DropoutNode.Mix(site));
+        DropoutNode.Mask(x, y, p, key, false);
+        if (tape.Tracks(x))
+        {
+            var node = tape.Rent<DropoutNode>();
+            (node.X, node.P, node.Key) = (x, p, key);
+            tape.Record(node, y);
+        }
+        return y;
+    }
+}
+
+/// <summary>Dropout's reference, CPU body and backward, which draws the same mask again instead of keeping it.</summary>
+internal sealed unsafe class DropoutNode : Node
+{
+    public Tensor X = null!;
+    public float P;
+    public ulong Key;
+
+    public static NdArray Reference(NdArray x, double p, ulong drawKey, ulong site)
+    {
+        ulong key = Mix(drawKey + Mix(site));
+        var y = new NdArray(x.Shape);
+        for (int i = 0; i < x.Values.Length; i++)
+            y.Values[i] = Keeps(key, i, (float)p) ? x.Values[i] / (1 - (float)p) : 0;
+        return y;
+    }
+
+    public static void Mask(Tensor x, Tensor y, float p, ulong key, bool accumulate)
+    {
+        var body = new Body { X = x.F32, Y = y.F32, P = p, Key = key, Accumulate = accumulate };
+        ((CpuDevice)x.Device).Pool.ForRange(x.Shape.Elements, 8192, ref body);
+    }
+
+    // The finaliser of SplitMix64: a counter-based generator needs no state to resume.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Mix(ulong z)
+    {
+        z += 0x9E3779B97F4A7C15;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        return z ^ (z >> 31);
+    }
+
+    protected internal override void Backward(Tensor grad)
+    {
+        if (GradOf(X, out bool accumulate) is { } dx)
+            Mask(grad, dx, P, Key, accumulate);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool Keeps(ulong key, long i, float p) => (Mix(key + (ulong)i) >> 40) * (1f / (1 << 24)) >= p;
+
+    private struct Body : IParallelRange
+    {
+        public float* X, Y;
+        public float P;
+        public ulong Key;
+        public bool Accumulate;
+
+        public readonly void Run(int start, int end)
+        {
+            float scale = 1f / (1f - P);
+            for (int i = start; i < end; i++)
+            {
+                float v = Keeps(Key, i, P) ? X[i] * scale : 0f;
+                Y[i] = Accumulate ? Y[i] + v : v;
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+using Marrow.Engine.Autograd;
+using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Engine;
+
+public static partial class Ops
+{
+    /// <summary>
+    /// y = x·wᵀ + b. x: [N, in] fp32, w: [out, in] fp32 or bf16, b: [out] fp32 or null; y: [N, out] with fp32 accumulation.
+    /// A frozen w keeps nothing of x for backward.
+    /// </summary>
+    public static Tensor Linear(Tensor x, Tensor w, Tensor? b = null)
+    {
+        Check.Type("linear", x, "x", DType.F32);
+        Check.Type("linear", w, "w", DType.F32, w.NeedsGrad ? null : DType.BF16);
+        Check.LastDim("linear", x, "x", w.Shape.Last);
+        int outputs = w.Shape.Rows;
+        Tape tape = x.Tape!;
+        Tensor y = tape.New(new Shape(x.Shape.Rows, outputs));
+        MatMul.Run(x, false, w, true, y);
+        if (b is not null)
+        {
+            Check.Is("linear", b, "bias", new Shape(outputs));
+            LinearNode.AddBias(y, b);
+        }
+        if (tape.Tracks(x, w, b))
+        {
+            var node = tape.Rent<LinearNode>();
+            (node.X, node.W, node.B) = (w.NeedsGrad ? node.Save(x) : x, w, b);
+            tape.Record(node, y);
+        }
+        return y;
+    }
+}
+
+/// <summary>The linear layer's reference, bias body and backward.</summary>
+internal sealed unsafe class LinearNode : Node
+{
+    public Tensor X = null!, W = null!;
+    public Tensor? B;
+
+    public static NdArray Reference(NdArray x, NdArray w, NdArray? b)
+    {
+        NdArray y = x.TimesTransposed(w);
+        for (int i = 0; b is not null && i < y.Values.Length; i++)
+            y.Values[i] += b.Values[i % b.Values.Length];
+        return y;
+    }
+
+    public static void AddBias(Tensor y, Tensor b)
+    {
+        var body = new BiasBody { Y = y.F32, B = b.F32, N = y.Shape.Last };
+        ((CpuDevice)y.Device).Pool.ForRange(y.Shape.Rows, Math.Max(1, 16384 / y.Shape.Last), ref body);
+    }
+
+    protected internal override void Backward(Tensor grad)
+    {
+        if (GradOf(W, out bool more) is { } dw)
+            MatMul.Run(grad, true, X, false, dw, accumulate: more);
+        if (B is not null && SumOf(B) is { } db)
+        {
+            var body = new ColumnSumBody { Dy = grad.F32, Db = db.F32, Rows = grad.Shape.Rows, N = grad.Shape.Last };
+            ((CpuDevice)grad.Device).Pool.ForRange(grad.Shape.Last, 64, ref body);
+        }
+        if (GradOf(X, out more) is { } dx)
+            MatMul.Run(grad, false, W, false, dx, accumulate: more);
+    }
+
+    private struct BiasBody : IParallelRange
+    {
+        public float* Y, B;
+        public int N;
+
+        public readonly void Run(int start, int end)
+        {
+            for (int row = start; row < end; row++)
+                Simd.Add(Y + (long)row * N, B, N);
+        }
+    }
+
+    // A range of columns at a time, rows in order: the same sum whatever the thread count.
+    private struct ColumnSumBody : IParallelRange
+    {
+        public float* Dy, Db;
+        public int Rows, N;
+
+        public readonly void Run(int start, int end)
+        {
+            for (int row = 0; row < Rows; row++)
+                Simd.Add(Db + start, Dy + (long)row * N + start, end - start);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+using System.Numerics;
+using Marrow.Engine.Autograd;
+using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Engine;
+
+public static partial class Ops
+{
+    /// <summary>
+    /// y = x / √(mean(x²) + eps) ∘ w over groups of n = w's length in the last dimension. x: [N, g·n], w: [n], fp32
+    /// (spec/architectures.md §1.3). One group is the usual norm; a group per head is Qwen3's q and k norm.
+    /// </summary>
+    public static Tensor RmsNorm(Tensor x, Tensor w, float eps)
+    {
+        Check.Type("rms_norm", x, "x", DType.F32);
+        Check.Type("rms_norm", w, "w", DType.F32);
+        int n = w.Shape.Elements;
+        Check.True("rms_norm", n > 0 && x.Shape.Last % n == 0, $"w is {w}, its length must divide the last dimension of x ({x}).");
+        Tape tape = x.Tape!;
+        Tensor y = tape.New(x.Shape), rstd = tape.New(new Shape((int)(x.Shape.Count / n)));
+        RmsNormNode.Forward(x, w, y, rstd, n, eps);
+        if (tape.Tracks(x, w))
+        {
+            var node = tape.Rent<RmsNormNode>();
+            (node.X, node.W, node.Rstd) = (node.Save(x), w, node.Save(rstd));
+            tape.Record(node, y);
+        }
+        return y;
+    }
+}
+
+/// <summary>RMSNorm's reference, CPU bodies and backward.</summary>
+internal sealed unsafe class RmsNormNode : Node
+{
+    public Tensor X = null!, W = null!, Rstd = null!;
+
+    public static NdArray Reference(NdArray x, NdArray w, double eps)
+    {
+        int n = w.Shape.Elements;
+        var y = new NdArray(x.Shape);
+        for (int g = 0; g < x.Values.Length; g += n)
+        {
+            double sum = 0;
+            for (int i = 0; i < n; i++)
+                sum += x.Values[g + i] * x.Values[g + i];
+            for (int i = 0; i < n; i++)
+                y.Values[g + i] = x.Values[g + i] / Math.Sqrt(sum / n + eps) * w.Values[i];
+        }
+        return y;
+    }
+
+    public static void Forward(Tensor x, Tensor w, Tensor y, Tensor rstd, int n, float eps)
+    {
+        var body = new ForwardBody { X = x.F32, W = w.F32, Y = y.F32, Rstd = rstd.F32, N = n, Eps = eps };
+        ((CpuDevice)x.Device).Pool.ForRange(rstd.Shape.Elements, RowGrain(n), ref body);
+    }
+
+    protected internal override void Backward(Tensor grad)
+    {
+        int n = W.Shape.Elements, rows = Rstd.Shape.Elements;
+        WorkerPool pool = ((CpuDevice)X.Device).Pool;
+        if (SumOf(W) is { } dw)
+        {
+            var body = new WeightBody { Dy = grad.F32, X = X.F32, Rstd = Rstd.F32, Dw = dw.F32, N = n, Rows = rows };
+            pool.ForRange(n, 64, ref body);
+        }
+        if (GradOf(X, out bool accumulate) is { } dx)
+        {
+            var body = new InputBody { Dy = grad.F32, X = X.F32, W = W.F32, Rstd = Rstd.F32, Dx = dx.F32, N = n, Accumulate = accumulate };
+            pool.ForRange(rows, RowGrain(n), ref body);
+        }
+    }
+
+    private static int RowGrain(int n) => Math.Max(1, 8192 / n);
+
+    private struct ForwardBody : IParallelRange
+    {
+        public float* X, W, Y, Rstd;
+        public int N;
+        public float Eps;
+
+        public readonly void Run(int start, int end)
+        {
+            for (int row = start; row < end; row++)
+            {
+                float* x = X + (long)row * N, y = Y + (long)row * N;
+                float r = 1f / MathF.Sqrt(Simd.Dot(x, x, N) / N + Eps);
+                Rstd[row] = r;
+                int i = 0;
+                for (; i <= N - Simd.Width; i += Simd.Width)
+                    (Vector.Load(x + i) * r * Vector.Load(W + i)).Store(y + i);
+                for (; i < N; i++)
+                    y[i] = x[i] * r * W[i];
+            }
+        }
+    }
+
+    // dx = r·(q − x̂·mean(q∘x̂)), q = dy∘w, x̂ = r·x
+    private struct InputBody : IParallelRange
+    {
+        public float* Dy, X, W, Rstd, Dx;
+        public int N;
+        public bool Accumulate;
+
+        public readonly void Run(int start, int end)
+        {
+            for (int row = start; row < end; row++)
+            {
+                float* x = X + (long)row * N, dy = Dy + (long)row * N, dx = Dx + (long)row * N;
+                float r = Rstd[row];
+                Vector<float> sum = default;
+                int i = 0;
+                for (; i <= N - Simd.Width; i += Simd.Width)
+                    sum = Vector.FusedMultiplyAdd(Vector.Load(dy + i) * Vector.Load(W + i), Vector.Load(x + i), sum);
+                float mean = Vector.Sum(sum);
+                for (; i < N; i++)
+                    mean += dy[i] * W[i] * x[i];
+                float c = mean / N * r * r * r;
+                for (i = 0; i <= N - Simd.Width; i += Simd.Width)
+                {
+                    Vector<float> d = Vector.Load(dy + i) * Vector.Load(W + i) * r - Vector.Load(x + i) * c;
+                    (Accumulate ? d + Vector.Load(dx + i) : d).Store(dx + i);
+                }
+                for (; i < N; i++)
+                {
+                    float d = dy[i] * W[i] * r - x[i] * c;
+                    dx[i] = Accumulate ? dx[i] + d : d;
+                }
+            }
+        }
+    }
+
+    // dw[i] += Σ_rows dy·x·r, a range of columns at a time so that the order of the sum never changes
+    private struct WeightBody : IParallelRange
+    {
+        public float* Dy, X, Rstd, Dw;
+        public int N, Rows;
+
+        public readonly void Run(int start, int end)
+        {
+            for (int row = 0; row < Rows; row++)
+            {
+                float* x = X + (long)row * N, dy = Dy + (long)row * N;
+                float r = Rstd[row];
+                int i = start;
+                for (; i <= end - Simd.Width; i += Simd.Width)
+                    (Vector.Load(Dw + i) + Vector.Load(dy + i) * Vector.Load(x + i) * r).Store(Dw + i);
+                for (; i < end; i++)
+                    Dw[i] += dy[i] * x[i] * r;
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+namespace Marrow.Engine.SelfTest;
+
+/// <summary>
+/// One op at one set of shapes, as data. The same rows serve the tests, <c>marrow doctor</c> and perf/: every device and SIMD level
+/// must give the reference's values and gradients.
+/// </summary>
+/// <param name="Op">The op's name.</param>
+/// <param name="Case">What is special about the row.</param>
+/// <param name="Inputs">Shapes of the floating inputs.</param>
+/// <param name="Run">Calls the op; its floating inputs need gradients unless <see cref="Frozen"/> says otherwise.</param>
+/// <param name="Reference">The same in double precision.</param>
+public sealed record OpCase(string Op, string Case, Shape[] Inputs, Func<Autograd.Tape, Tensor[], Tensor> Run, Func<NdArray[], NdArray> Reference)
+{
+    /// <summary>Inputs that are never trained (tables, weights of adapters' bases), by index.</summary>
+    public int[] Frozen { get; init; } = [];
+
+    /// <summary>Inputs stored as bf16, by index; their values are exact in bf16.</summary>
+    public int[] Bf16 { get; init; } = [];
+
+    /// <summary>Inputs are drawn uniformly from −Range to Range.</summary>
+    public float Range { get; init; } = 1f;
+
+    /// <summary>Largest error allowed, relative to the largest value of the tensor compared.</summary>
+    public double Tolerance { get; init; } = 2e-5;
+
+    /// <summary>"rms_norm: one row".</summary>
+    public override string ToString() => $"{Op}: {Case}";
+}

@@ -142,6 +142,9 @@ public sealed class Tensor : IDisposable
     // ---- what the tape keeps of an activation ----
     internal int Holds;
 
+    // ---- of a gradient: the tensors that it is the gradient of ----
+    internal int Sharers;
+
     /// <inheritdoc/>
     public override string ToString() => $"{DType}{Shape}";
 }

@@ -45,8 +45,7 @@ public static class Checkpoint
             if (x.Grad is { } dx)
             {
                 PassGrad(X, dx);
-                x.Grad = null;
-                Tape.Release(dx);
+                Tape.DropGrad(x);
             }
         }
     }

@@ -133,7 +133,7 @@ public sealed class Tape : IDisposable
         {
             Tensor tensor = objects[i];
             tensor.Detach();
-            tensor.Holds = 0;
+            (tensor.Holds, tensor.Sharers) = (0, 0);
             tensor.Grad = null;
             tensor.NeedsGrad = false;
         }
@@ -155,8 +155,7 @@ public sealed class Tape : IDisposable
                 int scope = Open();
                 node.Backward(grad);
                 Close(scope);
-                node.Output.Grad = null;
-                Release(grad);
+                DropGrad(node.Output);
             }
             Return(node);
         }
@@ -179,12 +178,12 @@ public sealed class Tape : IDisposable
         else
         {
             accumulate = true;
-            if (grad.Holds > 1)
+            if (grad.Sharers > 1)
             {
                 // The values are shared with another tensor's gradient: continue on a copy.
                 Tensor copy = New(grad.Shape);
                 copy.CopyFrom(grad);
-                Release(grad);
+                DropGrad(input);
                 SetGrad(input, copy);
             }
         }
@@ -215,9 +214,18 @@ public sealed class Tape : IDisposable
             tensor.Detach();
     }
 
+    internal static void DropGrad(Tensor input)
+    {
+        Tensor grad = input.Grad!;
+        input.Grad = null;
+        grad.Sharers--;
+        Release(grad);
+    }
+
     private static void SetGrad(Tensor input, Tensor grad)
     {
         grad.Holds++;
+        grad.Sharers++;
         input.Grad = grad;
     }
 

@@ -1,0 +1,15 @@
+using System.Globalization;
+using Marrow.Perf;
+
+CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+string[] options = args.Length > 0 ? args[1..] : [];
+switch (args.Length > 0 ? args[0] : "")
+{
+    case "gemm":
+        return GemmPerf.Run(options);
+    case "machine":
+        return MachinePerf.Run(options);
+    default:
+        Console.Error.WriteLine("usage: dotnet run -c Release --project perf -- gemm [--json] [--only TEXT] | machine [--json]");
+        return 2;
+}

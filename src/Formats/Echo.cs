@@ -1,0 +1,31 @@
+using System.Globalization;
+using System.Text;
+
+namespace Marrow.Formats;
+
+/// <summary>Makes text that came from a file fit to stand in a message.</summary>
+public static class Echo
+{
+    private const int Longest = 120;
+
+    /// <summary>The text with control characters and lone surrogates escaped, cut to 120 characters.</summary>
+    public static string Name(string text)
+    {
+        StringBuilder shown = new();
+        int i = 0;
+        while (i < text.Length && shown.Length < Longest)
+        {
+            bool whole = Rune.TryGetRuneAt(text, i, out Rune rune);
+            if (whole && !Hidden(rune))
+                shown.Append(text, i, rune.Utf16SequenceLength);
+            else
+                shown.Append(CultureInfo.InvariantCulture, $"\\u{(int)text[i]:X4}");
+            i += whole && !Hidden(rune) ? rune.Utf16SequenceLength : 1;
+        }
+        return i < text.Length ? $"{shown}…" : shown.ToString();
+    }
+
+    // Format characters can reorder a terminal's line, so that a name reads as another.
+    private static bool Hidden(Rune rune) => Rune.GetUnicodeCategory(rune)
+        is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
+}

@@ -1,0 +1,104 @@
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Formats.HuggingFace;
+
+/// <summary>Resolves the keys of a config.json as the model classes of Hugging Face do.</summary>
+internal static class LlamaConfigReader
+{
+    private const int MostLayers = 10_000;
+    private const int MostHeads = 1 << 14;
+    private const int MostChannels = 1 << 24;
+    private const int MostIds = 1 << 28;
+    private const int MostPositions = 1 << 30;
+
+    public static LlamaConfig Read(JsonFields config)
+    {
+        string type = config.Text("model_type") ?? throw config.Error("HF008", "model_type", $"is missing; supported are {Supported}");
+        if (!LlamaConfig.SupportedTypes.Contains(type))
+            throw config.Error("HF008", "model_type", $"'{Echo.Name(type)}' is not supported; supported are {Supported}");
+        if (config.Object("quantization_config") is { } quantised)
+            throw config.Error("HF007", "quantization_config",
+                $"says that the model is stored quantised (method {Echo.Name(quantised.Text("quant_method") ?? "unknown")}); use the original, unquantised model");
+        string activation = config.Text("hidden_act") ?? "silu";
+        if (activation is not ("silu" or "swish"))
+            throw config.Error("HF010", "hidden_act", $"'{Echo.Name(activation)}' is not supported; only silu is");
+
+        int hidden = Size(config, "hidden_size", MostChannels), heads = Size(config, "num_attention_heads", MostHeads);
+        int layers = (int)(config.Integer("num_hidden_layers", 1, MostLayers, "HF005")
+            ?? throw config.Error("HF005", "num_hidden_layers", "is missing"));
+        int keyValueHeads = (int)(config.Integer("num_key_value_heads", 1, MostHeads, "HF003") ?? heads);
+        if (heads % keyValueHeads != 0)
+            throw config.Error("HF004", "num_key_value_heads", $"{keyValueHeads} does not divide num_attention_heads {heads}");
+        int maxPositions = (int)(config.Integer("max_position_embeddings", 1, MostPositions, "HF003") ?? UsualMaxPositions(type));
+        var (theta, scaling) = RopeScalingReader.Read(config, maxPositions);
+        // The qwen2 class has its q, k, v biases fixed, the mistral class has none; neither looks at attention_bias.
+        bool attentionBias = type is "llama" or "qwen3" && (config.Flag("attention_bias") ?? false);
+        return new LlamaConfig
+        {
+            ModelType = type,
+            VocabularySize = Size(config, "vocab_size", MostIds),
+            HiddenSize = hidden,
+            IntermediateSize = Size(config, "intermediate_size", MostChannels),
+            LayerCount = layers,
+            HeadCount = heads,
+            KeyValueHeadCount = keyValueHeads,
+            HeadDim = HeadDim(config, type, hidden, heads),
+            MaxPositions = maxPositions,
+            RmsNormEps = config.Positive("rms_norm_eps", "HF003") ?? 1e-6,
+            RopeTheta = theta,
+            RopeScaling = scaling,
+            Windows = WindowReader.Read(config, type, layers),
+            QueryKeyValueBias = type == "qwen2" || attentionBias,
+            OutputBias = attentionBias,
+            MlpBias = type == "llama" && (config.Flag("mlp_bias") ?? false),
+            QueryKeyNorm = type == "qwen3",
+            TiedEmbeddings = config.Flag("tie_word_embeddings") ?? false,
+            TorchDType = StoredType(config, "dtype") ?? StoredType(config, "torch_dtype"),
+            BosId = Ids(config, "bos_token_id") is [var bos, ..] ? bos : null,
+            EosIds = Ids(config, "eos_token_id"),
+            PadId = Ids(config, "pad_token_id") is [var pad, ..] ? pad : null,
+        };
+    }
+
+    /// <summary>Token ids of a key that holds one or several; negative ones mean none, as in some old files.</summary>
+    internal static IReadOnlyList<int> Ids(JsonFields config, string key)
+    {
+        IReadOnlyList<long> ids = config.Integers(key) ?? [];
+        return ids.All(id => id <= int.MaxValue) ? [.. ids.Where(id => id >= 0).Select(id => (int)id)]
+            : throw config.Error("HF003", key, $"holds {ids.Max()}, which is above {int.MaxValue}");
+    }
+
+    private static string Supported => string.Join(", ", LlamaConfig.SupportedTypes);
+
+    private static int Size(JsonFields config, string key, int most) =>
+        (int)(config.Integer(key, 1, most, "HF003") ?? throw config.Error("HF003", key, "is missing"));
+
+    private static int HeadDim(JsonFields config, string type, int hidden, int heads)
+    {
+        int? given = (int?)config.Integer("head_dim", 1, MostHeads, "HF003");
+        // The qwen3 class has a head size of its own that does not follow from the others.
+        if (given is null && type == "qwen3" && !config.Keys.Contains("head_dim"))
+            given = 128;
+        if (given is null && hidden % heads != 0)
+            throw config.Error("HF004", "num_attention_heads", $"{heads} does not divide hidden_size {hidden}, and 'head_dim' is absent");
+        int channels = given ?? hidden / heads;
+        return channels % 2 == 0 ? channels : throw config.Error("HF004", "head_dim", $"is {channels}, but rotary positions need an even number");
+    }
+
+    private static int UsualMaxPositions(string type) => type switch
+    {
+        "llama" => 2048,
+        "mistral" => 131_072,
+        _ => 32_768,
+    };
+
+    private static DType? StoredType(JsonFields config, string key) => config.Text(key) switch
+    {
+        null or "auto" => null,
+        "float32" or "torch.float32" => DType.F32,
+        "bfloat16" or "torch.bfloat16" => DType.BF16,
+        "float16" or "torch.float16" => DType.F16,
+        "float64" or "torch.float64" => DType.F64,
+        var other => throw config.Error("HF006", key, $"'{Echo.Name(other)}' is not supported; supported are float32, bfloat16, float16, float64"),
+    };
+}

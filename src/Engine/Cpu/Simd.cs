@@ -1,0 +1,152 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace Marrow.Engine.Cpu;
+
+/// <summary>Row loops that several ops share, on the processor's vectors, fp32.</summary>
+internal static unsafe class Simd
+{
+    /// <summary>Floats in one vector.</summary>
+    public static int Width => Vector<float>.Count;
+
+    /// <summary>Σ a·b.</summary>
+    public static float Dot(float* a, float* b, int n)
+    {
+        Vector<float> s0 = default, s1 = default;
+        int w = Width, i = 0;
+        for (; i <= n - 2 * w; i += 2 * w)
+        {
+            s0 = Vector.FusedMultiplyAdd(Vector.Load(a + i), Vector.Load(b + i), s0);
+            s1 = Vector.FusedMultiplyAdd(Vector.Load(a + i + w), Vector.Load(b + i + w), s1);
+        }
+        for (; i <= n - w; i += w)
+            s0 = Vector.FusedMultiplyAdd(Vector.Load(a + i), Vector.Load(b + i), s0);
+        float sum = Vector.Sum(s0 + s1);
+        for (; i < n; i++)
+            sum = MathF.FusedMultiplyAdd(a[i], b[i], sum);
+        return sum;
+    }
+
+    /// <summary>y += x.</summary>
+    public static void Add(float* y, float* x, long n)
+    {
+        int w = Width;
+        long i = 0;
+        for (; i <= n - w; i += w)
+            (Vector.Load(y + i) + Vector.Load(x + i)).Store(y + i);
+        for (; i < n; i++)
+            y[i] += x[i];
+    }
+
+    /// <summary>y = a + b.</summary>
+    public static void Sum(float* y, float* a, float* b, long n)
+    {
+        int w = Width;
+        long i = 0;
+        for (; i <= n - w; i += w)
+            (Vector.Load(a + i) + Vector.Load(b + i)).Store(y + i);
+        for (; i < n; i++)
+            y[i] = a[i] + b[i];
+    }
+
+    /// <summary>x *= s.</summary>
+    public static void Scale(float* x, float s, int n)
+    {
+        int w = Width, i = 0;
+        for (; i <= n - w; i += w)
+            (Vector.Load(x + i) * s).Store(x + i);
+        for (; i < n; i++)
+            x[i] *= s;
+    }
+
+    /// <summary>The largest value; −∞ for an empty row.</summary>
+    public static float Max(float* x, int n)
+    {
+        int w = Width, i = 0;
+        float max = float.NegativeInfinity;
+        if (n >= w)
+        {
+            Vector<float> m = Vector.Load(x);
+            for (i = w; i <= n - w; i += w)
+                m = Vector.Max(m, Vector.Load(x + i));
+            for (int lane = 0; lane < w; lane++)
+                max = MathF.Max(max, m[lane]);
+        }
+        for (; i < n; i++)
+            max = MathF.Max(max, x[i]);
+        return max;
+    }
+
+    /// <summary>x = exp(x·scale − shift), in place; returns the sum of the results.</summary>
+    public static float ExpSum(float* x, float scale, float shift, int n)
+    {
+        int w = Width, i = 0;
+        Vector<float> sum = default, s = new(scale), m = new(shift);
+        for (; i <= n - w; i += w)
+        {
+            Vector<float> e = Exp(Vector.Load(x + i) * s - m);
+            e.Store(x + i);
+            sum += e;
+        }
+        float total = Vector.Sum(sum);
+        for (; i < n; i++)
+        {
+            x[i] = Exp(x[i] * scale - shift);
+            total += x[i];
+        }
+        return total;
+    }
+
+    /// <summary>dp = p·(dp − c): softmax's backward of one row.</summary>
+    public static void ScoreGradient(float* dp, float* p, float c, int n)
+    {
+        int w = Width, i = 0;
+        Vector<float> vc = new(c);
+        for (; i <= n - w; i += w)
+            (Vector.Load(p + i) * (Vector.Load(dp + i) - vc)).Store(dp + i);
+        for (; i < n; i++)
+            dp[i] = p[i] * (dp[i] - c);
+    }
+
+    /// <summary>
+    /// e^x to about one unit in the last place: 2^n·p(r) with |r| ≤ ln2/2 and a polynomial of degree six.
+    /// Results that would be subnormal are 0, so that −∞ gives 0.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Exp(Vector<float> x)
+    {
+        Vector<float> tiny = new(-87.33654f);
+        Vector<float> c = Vector.Min(Vector.Max(x, tiny), new Vector<float>(88.72283f));
+        Vector<float> magic = new(12582912f); // adding 1.5·2^23 rounds to the nearest integer
+        Vector<float> shifted = Vector.FusedMultiplyAdd(c, new Vector<float>(1.44269504f), magic);
+        Vector<float> n = shifted - magic;
+        Vector<float> r = Vector.FusedMultiplyAdd(n, new Vector<float>(-0.693359375f), c);
+        r = Vector.FusedMultiplyAdd(n, new Vector<float>(2.12194440e-4f), r);
+        Vector<float> p = new(1.3888889e-3f);
+        p = Vector.FusedMultiplyAdd(p, r, new Vector<float>(8.3333333e-3f));
+        p = Vector.FusedMultiplyAdd(p, r, new Vector<float>(4.1666668e-2f));
+        p = Vector.FusedMultiplyAdd(p, r, new Vector<float>(1.6666667e-1f));
+        p = Vector.FusedMultiplyAdd(p, r, new Vector<float>(0.5f));
+        p = Vector.FusedMultiplyAdd(p, r, Vector<float>.One);
+        p = Vector.FusedMultiplyAdd(p, r, Vector<float>.One);
+        // Half of the exponent at a time: 2^128 itself is not a float.
+        Vector<int> whole = Vector.ConvertToInt32(n);
+        Vector<int> half = Vector.ShiftRightArithmetic(whole, 1);
+        Vector<float> low = Vector.AsVectorSingle((half + new Vector<int>(127)) << 23);
+        Vector<float> high = Vector.AsVectorSingle((whole - half + new Vector<int>(127)) << 23);
+        Vector<float> y = p * low * high;
+        y = Vector.ConditionalSelect(Vector.LessThan(x, tiny), Vector<float>.Zero, y);
+        // max() drops a NaN on some processors: hand it on.
+        return Vector.ConditionalSelect(Vector.Equals(x, x), y, x);
+    }
+
+    /// <summary>The scalar twin of <see cref="Exp(Vector{float})"/>, for row ends.</summary>
+    public static float Exp(float x) => Exp(new Vector<float>(x))[0];
+
+    /// <summary>1 / (1 + e^−x).</summary>
+    public static float Sigmoid(float x) => 1f / (1f + Exp(-x));
+
+    /// <summary>1 / (1 + e^−x).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Sigmoid(Vector<float> x) => Vector<float>.One / (Vector<float>.One + Exp(-x));
+}

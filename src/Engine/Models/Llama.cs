@@ -1,0 +1,110 @@
+using Marrow.Engine.Autograd;
+using Marrow.Engine.Devices;
+using Marrow.Engine.Layers;
+using Marrow.Formats.HuggingFace;
+
+namespace Marrow.Engine.Models;
+
+/// <summary>The Llama family: llama, mistral, qwen2 and qwen3, which differ by configuration only (spec/architectures.md §2).</summary>
+public sealed class Llama : CausalModel
+{
+    private readonly Weight _embedding, _norm;
+    private readonly DecoderBlock[] _blocks;
+    private readonly LinearLayer[] _linears;
+    private readonly RopeTable _rope;
+    private Weight _head;
+
+    /// <summary>Builds the model; <paramref name="weight"/> supplies the tensor of each name and shape ([out, in], norms and biases fp32).</summary>
+    public Llama(Device device, LlamaConfig config, Func<string, Shape, Tensor> weight)
+        : base(device)
+    {
+        Config = config;
+        int c = config.HiddenSize, d = config.HeadDim, f = config.IntermediateSize, q = config.HeadCount * d, kv = config.KeyValueHeadCount * d;
+        float eps = (float)config.RmsNormEps;
+        _rope = new RopeTable(device, config);
+
+        Weight Make(string name, params ReadOnlySpan<int> shape) => Own(new Weight(name, weight(name, new Shape(shape))));
+        LinearLayer Linear(string path, int outputs, int inputs, bool bias) =>
+            new(path, Make(path + ".weight", outputs, inputs), bias ? Make(path + ".bias", outputs) : null);
+
+        _embedding = Make("model.embed_tokens.weight", config.VocabularySize, c);
+        _blocks = new DecoderBlock[config.LayerCount];
+        for (int i = 0; i < _blocks.Length; i++)
+        {
+            string at = $"model.layers.{i}";
+            _blocks[i] = new DecoderBlock
+            {
+                Eps = eps,
+                AttentionNorm = Make($"{at}.input_layernorm.weight", c),
+                Attention = new AttentionLayer
+                {
+                    Index = i,
+                    Eps = eps,
+                    Rope = _rope,
+                    Shape = new AttentionShape(config.HeadCount, config.KeyValueHeadCount, d, 1f / MathF.Sqrt(d), config.Window(i)),
+                    Query = Linear($"{at}.self_attn.q_proj", q, c, config.QueryKeyValueBias),
+                    Key = Linear($"{at}.self_attn.k_proj", kv, c, config.QueryKeyValueBias),
+                    Value = Linear($"{at}.self_attn.v_proj", kv, c, config.QueryKeyValueBias),
+                    Output = Linear($"{at}.self_attn.o_proj", c, q, config.OutputBias),
+                    QueryNorm = config.QueryKeyNorm ? Make($"{at}.self_attn.q_norm.weight", d) : null,
+                    KeyNorm = config.QueryKeyNorm ? Make($"{at}.self_attn.k_norm.weight", d) : null,
+                },
+                MlpNorm = Make($"{at}.post_attention_layernorm.weight", c),
+                Gate = Linear($"{at}.mlp.gate_proj", f, c, config.MlpBias),
+                Up = Linear($"{at}.mlp.up_proj", f, c, config.MlpBias),
+                Down = Linear($"{at}.mlp.down_proj", c, f, config.MlpBias),
+            };
+        }
+        _norm = Make("model.norm.weight", c);
+        _head = config.TiedEmbeddings ? _embedding : Make("lm_head.weight", config.VocabularySize, c);
+        _linears = [.. _blocks.SelectMany(b => new[] { b.Attention.Query, b.Attention.Key, b.Attention.Value, b.Attention.Output, b.Gate, b.Up, b.Down })];
+    }
+
+    /// <summary>The configuration it was built from.</summary>
+    public LlamaConfig Config { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<LinearLayer> Linears => _linears;
+
+    /// <inheritdoc/>
+    public override Weight Head => _head;
+
+    /// <inheritdoc/>
+    public override string ModelType => Config.ModelType;
+
+    /// <inheritdoc/>
+    public override int MaxPositions => Config.MaxPositions;
+
+    /// <inheritdoc/>
+    public override KeyValueCache CreateCache(int capacity) =>
+        new(Device, Config.LayerCount, capacity, Config.KeyValueHeadCount * Config.HeadDim);
+
+    /// <inheritdoc/>
+    public override void Untie()
+    {
+        if (_head != _embedding)
+            return;
+        var copy = new Tensor(Device, _embedding.Value.Shape, _embedding.Value.DType);
+        copy.CopyFrom(_embedding.Value);
+        _head = Own(new Weight("lm_head.weight", copy));
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Hidden(Tensor tokens, in Rows rows, int longest)
+    {
+        _rope.Reserve(longest);
+        Tape tape = tokens.Tape!;
+        int scope = tape.Open();
+        Tensor x = Ops.Embedding(tokens, _embedding.Value);
+        foreach (DecoderBlock block in _blocks)
+            x = tape.Close(scope, block.Forward(x, rows, ActivationCheckpointing));
+        return tape.Close(scope, Ops.RmsNorm(x, _norm.Value, (float)Config.RmsNormEps));
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        _rope.Dispose();
+        base.Dispose(disposing);
+    }
+}

@@ -63,6 +63,7 @@ public sealed class LlamaConfigTests(ITestOutputHelper output)
     [InlineData("rope_scaling", "{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":4}", "HF009")]
     [InlineData("rope_parameters", "{\"full_attention\":{\"rope_type\":\"default\"}}", "HF009")]
     [InlineData("rope_scaling", "[]", "HF006")]
+    [InlineData("rope_scaling", "\"\\uD800\"", "HF006")]
     [InlineData("hidden_act", "\"gelu\"", "HF010")]
     [InlineData("layer_types", "[\"full_attention\"]", "HF011")]
     [InlineData("layer_types", "[\"full_attention\",\"linear_attention\",\"full_attention\"]", "HF011")]
@@ -81,6 +82,7 @@ public sealed class LlamaConfigTests(ITestOutputHelper output)
     [InlineData("{")]
     [InlineData("{\"a\":1,\"a\":2}")]
     [InlineData("{\"\\uD800\":1}")]
+    [InlineData("{\"model_type\":\"llama\",\"rope_parameters\":{\"\\uD800\":{}}}")]
     public void RefusesWhatIsNoObject(string json) =>
         Assert.Equal("HF002", Assert.Throws<ModelFileException>(() => LlamaConfig.Parse(json)).Code);
 
@@ -217,6 +219,32 @@ public sealed class LlamaConfigTests(ITestOutputHelper output)
         Assert.Equal(name == "qwen2-yarn", config.TiedEmbeddings);
         Assert.Equal(scaling, config.RopeScaling?.TypeName);
         Assert.All(Enumerable.Range(0, 3), i => Assert.Null(config.Window(i)));
+    }
+
+    [Fact]
+    public void MutationsGiveAConfigOrAModelFileError()
+    {
+        byte[] whole = System.Text.Encoding.UTF8.GetBytes(With(("model_type", "\"qwen3\""), ("use_sliding_window", "true"), ("eos_token_id", "[1,2]"),
+            ("torch_dtype", "\"float16\""), ("rope_scaling", """{"rope_type":"yarn","factor":4.0,"original_max_position_embeddings":32}""")).ToJson());
+        using TemporaryFolder folder = new();
+        Random random = new(11);
+        int refused = 0;
+        for (int round = 0; round < 3000; round++)
+        {
+            byte[] mutant = [.. whole];
+            for (int flips = random.Next(1, 4); flips > 0; flips--)
+                mutant[random.Next(whole.Length)] ^= (byte)(1 << random.Next(8));
+            string path = folder.Put("config.json", mutant);
+            try
+            {
+                Assert.Equal(0, LlamaConfig.Read(path).HeadDim % 2);
+            }
+            catch (ModelFileException)
+            {
+                refused++;
+            }
+        }
+        Assert.InRange(refused, 1000, 3000);
     }
 
     private static LlamaConfig With(params (string Key, string Value)[] changes)

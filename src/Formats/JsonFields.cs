@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Marrow.Formats;
 
@@ -27,7 +28,7 @@ public sealed class JsonFields
     /// <summary>The file.</summary>
     public string Path { get; }
 
-    /// <summary>The keys, in the file's order, null values included.</summary>
+    /// <summary>The keys, in the file's order, null values included; names with a broken escape do not get past <see cref="Parse"/>.</summary>
     public IEnumerable<string> Keys => _object.EnumerateObject().Select(p => p.Name);
 
     /// <summary>Parses the bytes of <paramref name="path"/> (named in messages only).</summary>
@@ -40,6 +41,8 @@ public sealed class JsonFields
     {
         if (utf8.Span.StartsWith("\uFEFF"u8))
             utf8 = utf8[3..];
+        if (!Utf8.IsValid(utf8.Span))
+            throw new ModelFileException(notAnObject, path, "is not valid JSON: it is not UTF-8");
         try
         {
             using JsonDocument document = JsonDocument.Parse(utf8, Strict);
@@ -53,6 +56,9 @@ public sealed class JsonFields
             throw new ModelFileException(notAnObject, path, $"is not valid JSON: {e.Message}", e);
         }
     }
+
+    /// <summary>Whether the key is there, be it null.</summary>
+    public bool Contains(string key) => _object.TryGetProperty(key, out _);
 
     /// <summary>Whether the key is there and not null.</summary>
     public bool Has(string key) => Find(key) is not null;

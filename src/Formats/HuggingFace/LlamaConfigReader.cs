@@ -77,7 +77,7 @@ internal static class LlamaConfigReader
     {
         int? given = (int?)config.Integer("head_dim", 1, MostHeads, "HF003");
         // The qwen3 class has a head size of its own that does not follow from the others.
-        if (given is null && type == "qwen3" && !config.Keys.Contains("head_dim"))
+        if (given is null && type == "qwen3" && !config.Contains("head_dim"))
             given = 128;
         if (given is null && hidden % heads != 0)
             throw config.Error("HF004", "num_attention_heads", $"{heads} does not divide hidden_size {hidden}, and 'head_dim' is absent");

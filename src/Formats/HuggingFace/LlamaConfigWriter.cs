@@ -101,6 +101,9 @@ internal static class LlamaConfigWriter
                 json.WriteStringValue(config.Window(layer) is null ? "full_attention" : "sliding_attention");
             json.WriteEndArray();
             json.WriteBoolean("use_sliding_window", window is not null);
+            // Readers older than layer_types go by the first layer that slides.
+            int first = config.Windows.TakeWhile(w => w is null).Count();
+            json.WriteNumber("max_window_layers", window is null ? config.LayerCount : first);
         }
         WriteId(json, "sliding_window", window);
     }

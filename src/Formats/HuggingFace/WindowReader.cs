@@ -12,7 +12,7 @@ internal static class WindowReader
     public static IReadOnlyList<int?> Read(JsonFields config, string type, int layers)
     {
         int? window = (int?)config.Integer("sliding_window", 1, MostTokens, "HF011");
-        if (window is null && !config.Keys.Contains("sliding_window") && type != "llama")
+        if (window is null && !config.Contains("sliding_window") && type != "llama")
             window = UsualWindow;
         IReadOnlyList<string>? layerTypes = LayerTypes(config, layers);
         switch (type)

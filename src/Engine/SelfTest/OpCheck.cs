@@ -47,7 +47,7 @@ public static class OpCheck
     }
 
     // Value and gradients of one run; entry i is null when input i got no gradient. Parameters start with a gradient of ones.
-    private static NdArray?[] Compute(Device device, OpCase op, NdArray[] inputs, NdArray upstream, int[] trainable, bool asParameters, out NdArray value)
+    internal static NdArray?[] Compute(Device device, OpCase op, NdArray[] inputs, NdArray upstream, int[] trainable, bool asParameters, out NdArray value)
     {
         using var tape = new Tape(device) { Recording = true, Training = true };
         var tensors = new Tensor[inputs.Length];
@@ -97,7 +97,7 @@ public static class OpCheck
     }
 
     // (8·f(+h/2) − f(+h) − 8·f(−h/2) + f(−h)) / 6h: the error is of fourth order
-    private static double Derivative(OpCase op, NdArray[] inputs, NdArray upstream, int input, NdArray direction)
+    internal static double Derivative(OpCase op, NdArray[] inputs, NdArray upstream, int input, NdArray direction)
     {
         double At(double h)
         {

@@ -1,6 +1,6 @@
 using Xunit.Abstractions;
 
-namespace Marrow.Formats.Tests;
+namespace Marrow.Tests;
 
 /// <summary>Finds the shared golden data beside the checkout.</summary>
 internal static class Fixtures

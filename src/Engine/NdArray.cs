@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace Marrow.Engine;
 
 /// <summary>
@@ -53,8 +55,7 @@ public sealed class NdArray
         var result = new NdArray(new Shape(rows, columns));
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < columns; j++)
-                for (int k = 0; k < inner; k++)
-                    result[i, j] += this[i, k] * other[j, k];
+                result[i, j] = TensorPrimitives.Dot<double>(Values.AsSpan(i * inner, inner), other.Values.AsSpan(j * inner, inner));
         return result;
     }
 

@@ -77,7 +77,10 @@ internal sealed unsafe class AttentionNode : Node
                 for (int h = 0; h < f.Heads; h++)
                 {
                     int qc = h * d, kc = h / group * d;
-                    double[] p = [.. Enumerable.Range(from, t - from + 1).Select(u => f.Scale * Enumerable.Range(0, d).Sum(i => q[t, qc + i] * k[u, kc + i]))];
+                    var p = new double[t - from + 1];
+                    for (int u = from; u <= t; u++)
+                        for (int i = 0; i < d; i++)
+                            p[u - from] += f.Scale * q[t, qc + i] * k[u, kc + i];
                     double max = p.Max(), sum = p.Sum(x => Math.Exp(x - max));
                     for (int u = from; u <= t; u++)
                         for (int i = 0; i < d; i++)

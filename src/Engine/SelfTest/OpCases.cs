@@ -22,7 +22,7 @@ public static class OpCases
 
     private static IEnumerable<OpCase> Products()
     {
-        foreach ((int n, int inputs, int outputs) in new[] { (1, 1, 1), (3, 31, 33), (65, 64, 100), (2, 4099, 5) })
+        foreach ((int n, int inputs, int outputs) in new[] { (1, 1, 1), (3, 31, 33), (65, 64, 100), (130, 300, 257), (2, 4099, 5) })
         {
             yield return new("linear", $"{n}x{inputs}→{outputs}", [new(n, inputs), new(outputs, inputs), new(outputs)],
                 (_, t) => Ops.Linear(t[0], t[1], t[2]), a => LinearNode.Reference(a[0], a[1], a[2]));
@@ -90,8 +90,8 @@ public static class OpCases
             ("longer than a query block", [0, 70, 137], new(2, 1, 16, 0.25f)),
             ("window", [0, 9, 100], new(2, 2, 8, 0.35f, 5)),
             ("window as long as the sequence", [0, 31], new(2, 1, 33, 0.2f, 31)),
-            ("longer than a key block", [0, 600], new(1, 1, 4, 0.5f)),
-            ("window, longer than a key block", [0, 600], new(1, 1, 4, 0.5f, 540)),
+            ("longer than a key block", [0, 530], new(1, 1, 2, 0.5f)),
+            ("window, longer than a key block", [0, 570], new(1, 1, 2, 0.5f, 520)),
         ];
         foreach ((string name, int[] starts, AttentionShape form) in rows)
         {

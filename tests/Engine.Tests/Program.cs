@@ -1,0 +1,33 @@
+using System.Diagnostics;
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.SelfTest;
+
+namespace Marrow.Engine.Tests;
+
+/// <summary>
+/// The test assembly as a program: "op-cases" runs every op case in this process, whose SIMD level the environment decides.
+/// Prints the level, then each problem.
+/// </summary>
+internal static class Program
+{
+    private static int Main(string[] args)
+    {
+        if (args is not ["op-cases", ..])
+            return 2;
+        Console.WriteLine(CpuDevice.SimdLevel);
+        using var device = new CpuDevice(2);
+        int problems = 0;
+        foreach (OpCase op in OpCases.All)
+        {
+            long start = Stopwatch.GetTimestamp();
+            foreach (string problem in OpCheck.Run(device, op))
+            {
+                Console.WriteLine(problem);
+                problems++;
+            }
+            if (args.Contains("--times"))
+                Console.Error.WriteLine($"{Stopwatch.GetElapsedTime(start).TotalMilliseconds,8:f1} ms  {op}");
+        }
+        return problems == 0 ? 0 : 1;
+    }
+}

@@ -1,0 +1,65 @@
+using System.Text;
+using Marrow.Formats;
+using Marrow.Host.Jobs.Yaml;
+
+namespace Marrow.Host.Jobs;
+
+/// <summary>A job as it was given and as it will run.</summary>
+/// <param name="Path">The file, as named by the user.</param>
+/// <param name="Bytes">Its content.</param>
+/// <param name="Spec">The job with overrides applied and every default filled in.</param>
+public sealed record JobFile(string Path, ReadOnlyMemory<byte> Bytes, JobSpec Spec)
+{
+    private const int MaxBytes = 1 << 20;
+
+    /// <summary>Reads and checks a job file; <paramref name="settings"/> are "section.key=value" overrides.</summary>
+    /// <exception cref="JobException">Something is wrong with the job; the error lists all of it.</exception>
+    /// <exception cref="MarrowException">JB001: the file cannot be read.</exception>
+    public static JobFile Load(string path, IEnumerable<string> settings)
+    {
+        byte[] bytes = ReadBytes(path);
+        string text;
+        try
+        {
+            text = new UTF8Encoding(false, true).GetString(bytes).TrimStart('\uFEFF');
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw new MarrowException("JB001", $"{Printable.Of(path, 300)}: is not UTF-8 text; a job file is YAML", e);
+        }
+        return new JobFile(path, bytes, Parse(text, Printable.Of(path, 300), settings));
+    }
+
+    /// <summary>Reads a job from text; <paramref name="source"/> names it in messages.</summary>
+    /// <exception cref="JobException">Something is wrong with the job; the error lists all of it.</exception>
+    public static JobSpec Parse(string text, string source, IEnumerable<string> settings)
+    {
+        var problems = new JobProblems();
+        YamlNode? root = YamlComposer.Compose(text, source, problems);
+        JobSpec spec = root is null ? new JobSpec() : new JobReader(problems).Read(JobOverrides.Apply(root, settings, problems));
+        problems.ThrowIfAny();
+        return spec;
+    }
+
+    private static byte[] ReadBytes(string path)
+    {
+        string full = System.IO.Path.GetFullPath(path);
+        try
+        {
+            using FileStream file = File.OpenRead(full);
+            if (file.Length > MaxBytes)
+                throw new MarrowException("JB001", $"{Printable.Of(path, 300)}: {file.Length} bytes is too large for a job file (at most {MaxBytes})");
+            var bytes = new byte[file.Length];
+            file.ReadExactly(bytes);
+            return bytes;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new MarrowException("JB001", $"no job file at {Printable.Of(full, 300)}", e);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            throw new MarrowException("JB001", $"the job file {Printable.Of(full, 300)} cannot be read: {e.Message}", e);
+        }
+    }
+}

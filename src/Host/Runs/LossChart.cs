@@ -29,7 +29,7 @@ public static class LossChart
             Curve(svg, dots, x, y, Evaluation, "1.2");
         foreach (LossPoint dot in Thinned(dots))
             Line(svg, $"<circle cx=\"{x.At(dot.Step):0.##}\" cy=\"{y.At(dot.Loss):0.##}\" r=\"4\" fill=\"{Evaluation}\" stroke=\"#ffffff\" stroke-width=\"1\"/>");
-        Legend(svg, raw, smooth, dots);
+        Legend(svg, ("loss", Raw, raw), ("smooth", Smooth, smooth), ("eval", Evaluation, dots));
         return svg.Append("</svg>\n").ToString();
     }
 
@@ -60,23 +60,12 @@ public static class LossChart
         svg.Append("\"/>\n");
     }
 
-    private static void Legend(StringBuilder svg, LossPoint[] raw, LossPoint[] smooth, LossPoint[] dots)
+    private static void Legend(StringBuilder svg, params (string Name, string Colour, LossPoint[] Points)[] entries)
     {
-        int at = Width - Right;
-        void Entry(string name, string colour, LossPoint[] points)
-        {
-            if (points.Length == 0)
-                return;
-            string text = string.Create(CultureInfo.InvariantCulture, $"{name} {points[^1].Loss:0.0000}");
-            Line(svg, $"<text x=\"{at}\" y=\"30\" text-anchor=\"end\" fill=\"#333333\">{text}</text>");
-            at -= (int)(text.Length * 7.4) + 8;
-            Line(svg, $"<rect x=\"{at - 12}\" y=\"24\" width=\"14\" height=\"4\" fill=\"{colour}\"/>");
-            at -= 30;
-        }
-
-        Entry("eval", Evaluation, dots);
-        Entry("smooth", Smooth, smooth);
-        Entry("loss", Raw, raw);
+        svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{Width - Right}\" y=\"30\" text-anchor=\"end\" fill=\"#333333\" xml:space=\"preserve\">");
+        foreach ((string name, string colour, LossPoint[] points) in entries.Where(e => e.Points.Length > 0))
+            svg.Append(CultureInfo.InvariantCulture, $"<tspan fill=\"{colour}\">   ■</tspan> {name} {points[^1].Loss:0.0000}");
+        svg.Append("</text>\n");
     }
 
     private static (ChartAxis X, ChartAxis Y) Axes(LossPoint[] points)
@@ -104,10 +93,17 @@ public static class LossChart
         });
     }
 
+    /// <summary>The mean of a moving average from the left and one from the right, which does not lag behind.</summary>
     private static LossPoint[] Smoothed(LossPoint[] points)
     {
-        var smoothed = new SmoothedLoss(Math.Clamp(1 - (20.0 / Math.Max(1, points.Length)), 0.6, 0.98));
-        return [.. points.Select(p => p with { Loss = smoothed.Add(p.Loss) })];
+        double decay = Math.Clamp(1 - (20.0 / Math.Max(1, points.Length)), 0.6, 0.98);
+        SmoothedLoss fromLeft = new(decay), fromRight = new(decay);
+        var smooth = new LossPoint[points.Length];
+        for (int i = 0; i < points.Length; i++)
+            smooth[i] = points[i] with { Loss = fromLeft.Add(points[i].Loss) / 2 };
+        for (int i = points.Length - 1; i >= 0; i--)
+            smooth[i] = smooth[i] with { Loss = smooth[i].Loss + (fromRight.Add(points[i].Loss) / 2) };
+        return smooth;
     }
 
     private static LossPoint[] Finite(IReadOnlyList<LossPoint> points) => [.. points.Where(p => double.IsFinite(p.Loss))];

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using Marrow.Formats;
 
 namespace Marrow.Host.CommandLine;
 
@@ -13,14 +14,14 @@ internal static class Usage
         Command command = parse.CommandResult.Command;
         string help = $"See '{(command is RootCommand ? "marrow" : $"marrow {command.Name}")} --help'.";
         if (UnknownOption(parse, args) is { } option)
-            return $"unknown option {Printable.Of(option)}{Hint(option, Options(parse))} {help}";
+            return $"unknown option {Echo.Name(option)}{Hint(option, Options(parse))} {help}";
         if (parse.Action is not ParseErrorAction)
             return null;
         if (command is RootCommand && parse.UnmatchedTokens.Count == 0)
             return $"no command given; the commands are {string.Join(", ", command.Subcommands.Select(c => c.Name))}. {help}";
         if (command is RootCommand && parse.UnmatchedTokens is [{ } word, ..])
-            return $"unknown command '{Printable.Of(word)}'{Hint(word, command.Subcommands.Select(c => c.Name))} {help}";
-        return $"{string.Join(' ', parse.Errors.Select(e => Printable.Of(e.Message, 300)))} {help}";
+            return $"unknown command '{Echo.Name(word)}'{Hint(word, command.Subcommands.Select(c => c.Name))} {help}";
+        return $"{string.Join(' ', parse.Errors.Select(e => Echo.Name(e.Message, 300)))} {help}";
     }
 
     /// <summary>
@@ -45,5 +46,5 @@ internal static class Usage
     }
 
     private static string Hint(string word, IEnumerable<string> names) =>
-        NearestMatch.Find(word, names) is { } near ? $"; did you mean {near}?" : ".";
+        NearNames.Of(word, names, 1) is [var near] ? $"; did you mean {near}?" : ".";
 }

@@ -1,3 +1,5 @@
+using Marrow.Formats;
+
 namespace Marrow.Host.Jobs;
 
 /// <summary>What two jobs have different.</summary>
@@ -15,7 +17,7 @@ public static class JobDifference
                 string old = ResolvedJob.Value(key.Property.GetValue(section.Property.GetValue(before)), key);
                 string current = ResolvedJob.Value(key.Property.GetValue(section.Property.GetValue(now)), key);
                 if (old != current && !(resuming && key.Key.MayChangeOnResume))
-                    yield return $"{key.Path}: {Printable.Of(old)}, now {Printable.Of(current)}";
+                    yield return $"{key.Path}: {Echo.Name(old)}, now {Echo.Name(current)}";
             }
     }
 }

@@ -14,7 +14,7 @@ public sealed record JobFile(string Path, ReadOnlyMemory<byte> Bytes, JobSpec Sp
 
     /// <summary>Reads and checks a job file; <paramref name="settings"/> are "section.key=value" overrides.</summary>
     /// <exception cref="JobException">Something is wrong with the job; the error lists all of it.</exception>
-    /// <exception cref="MarrowException">JB001: the file cannot be read.</exception>
+    /// <exception cref="MarrowException">JB001: the file is too large or not UTF-8; IO001 to IO006: it cannot be read.</exception>
     public static JobFile Load(string path, IEnumerable<string> settings)
     {
         byte[] bytes = ReadBytes(path);
@@ -25,9 +25,9 @@ public sealed record JobFile(string Path, ReadOnlyMemory<byte> Bytes, JobSpec Sp
         }
         catch (DecoderFallbackException e)
         {
-            throw new MarrowException("JB001", $"{Printable.Of(path, 300)}: is not UTF-8 text; a job file is YAML", e);
+            throw new MarrowException("JB001", $"{Echo.Name(path, 300)}: is not UTF-8 text; a job file is YAML", e);
         }
-        return new JobFile(path, bytes, Parse(text, Printable.Of(path, 300), settings));
+        return new JobFile(path, bytes, Parse(text, Echo.Name(path, 300), settings));
     }
 
     /// <summary>Reads a job from text; <paramref name="source"/> names it in messages.</summary>
@@ -44,22 +44,8 @@ public sealed record JobFile(string Path, ReadOnlyMemory<byte> Bytes, JobSpec Sp
     private static byte[] ReadBytes(string path)
     {
         string full = System.IO.Path.GetFullPath(path);
-        try
-        {
-            using FileStream file = File.OpenRead(full);
-            if (file.Length > MaxBytes)
-                throw new MarrowException("JB001", $"{Printable.Of(path, 300)}: {file.Length} bytes is too large for a job file (at most {MaxBytes})");
-            var bytes = new byte[file.Length];
-            file.ReadExactly(bytes);
-            return bytes;
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new MarrowException("JB001", $"no job file at {Printable.Of(full, 300)}", e);
-        }
-        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
-        {
-            throw new MarrowException("JB001", $"the job file {Printable.Of(full, 300)} cannot be read: {e.Message}", e);
-        }
+        if (InputFile.LengthOf(full) is > MaxBytes and long length)
+            throw new MarrowException("JB001", $"{full}: {length} bytes is too large for a job file (at most {MaxBytes})");
+        return InputFile.ReadAll(full);
     }
 }

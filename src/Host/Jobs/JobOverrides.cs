@@ -1,3 +1,4 @@
+using Marrow.Formats;
 using Marrow.Host.Jobs.Yaml;
 
 namespace Marrow.Host.Jobs;
@@ -9,7 +10,7 @@ internal static class JobOverrides
     {
         foreach (string setting in settings)
         {
-            var place = new Place($"--set {Printable.Of(setting)}", 0, 0);
+            var place = new Place($"--set {Echo.Name(setting)}", 0, 0);
             int equals = setting.IndexOf('=', StringComparison.Ordinal);
             string[] path = equals < 0 ? [] : setting[..equals].Trim().Split('.');
             if (path.Length is 0 or > 2 || path.Any(string.IsNullOrWhiteSpace))

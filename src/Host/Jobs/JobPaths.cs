@@ -1,3 +1,4 @@
+using Marrow.Formats;
 using Marrow.Host.Jobs.Yaml;
 
 namespace Marrow.Host.Jobs;
@@ -16,8 +17,8 @@ public static class JobPaths
                 return;
             string full = Path.GetFullPath(path);
             if (!File.Exists(full) && !(folderToo && Directory.Exists(full)))
-                problems.Add("JB012", new Place(Printable.Of(job.Path, 300), 0, 0), key,
-                    $"no such {(folderToo ? "file or folder" : "file")}: {Printable.Of(full, 300)} (relative paths start at the current directory)");
+                problems.Add("JB012", new Place(Echo.Name(job.Path, 300), 0, 0), key,
+                    $"no such {(folderToo ? "file or folder" : "file")}: {Echo.Name(full, 300)} (relative paths start at the current directory)");
         }
 
         Look("model.path", job.Spec.Model.Path, true);

@@ -1,3 +1,4 @@
+using Marrow.Formats;
 using Marrow.Host.Jobs.Yaml;
 
 namespace Marrow.Host.Jobs;
@@ -9,7 +10,7 @@ internal sealed class JobProblems
     private readonly List<(Place Place, JobProblem Problem)> found = [];
 
     public void Add(string code, Place place, string? key, string message) =>
-        found.Add((place, new JobProblem(code, place.ToString(), key is null ? null : Printable.Of(key), message)));
+        found.Add((place, new JobProblem(code, place.ToString(), key is null ? null : Echo.Name(key), message)));
 
     /// <exception cref="JobException">Something was added.</exception>
     public void ThrowIfAny()

@@ -1,3 +1,4 @@
+using Marrow.Formats;
 using Marrow.Host.Jobs.Yaml;
 
 namespace Marrow.Host.Jobs;
@@ -42,7 +43,7 @@ internal sealed class JobReader(JobProblems problems)
     private void CheckSchema(YamlNode node)
     {
         if (node is not YamlScalar { Text: JobSpec.Schema })
-            problems.Add("JB003", node.Place, "schema", $"this program reads {JobSpec.Schema}, not {(node is YamlScalar s ? $"'{Printable.Of(s.Text)}'" : "this")}");
+            problems.Add("JB003", node.Place, "schema", $"this program reads {JobSpec.Schema}, not {(node is YamlScalar s ? $"'{Echo.Name(s.Text)}'" : "this")}");
     }
 
     private void ReadSection(JobSection section, YamlNode node, object target)
@@ -78,12 +79,11 @@ internal sealed class JobReader(JobProblems problems)
     {
         string name = at.Text;
         JobKey? renamed = JobKeys.All.FirstOrDefault(k => k.Key.AlsoKnownAs.Contains(name));
-        string? near = NearestMatch.Find(name, section?.Keys.Select(k => k.Name) ?? JobKeys.Sections.Select(s => s.Name));
-        JobKey? elsewhere = JobKeys.All.FirstOrDefault(k => k.Name == name);
+        IEnumerable<string> here = section?.Keys.Select(k => k.Name) ?? JobKeys.Sections.Select(s => s.Name);
         string hint = renamed is not null ? $"; here it is called {renamed.Path}"
-            : elsewhere is not null ? $"; it belongs under {elsewhere.Section}"
-            : near is not null ? $"; did you mean {near}?"
-            : NearestMatch.Find(name, JobKeys.All.Select(k => k.Name)) is { } far ? $"; did you mean {JobKeys.All.First(k => k.Name == far).Path}?"
+            : JobKeys.All.FirstOrDefault(k => k.Name == name) is { } elsewhere ? $"; it belongs under {elsewhere.Section}"
+            : NearNames.Of(name, here, 1) is [var near] ? $"; did you mean {near}?"
+            : NearNames.Of(name, JobKeys.All.Select(k => k.Name), 1) is [var far] ? $"; did you mean {JobKeys.All.First(k => k.Name == far).Path}?"
             : "";
         problems.Add("JB004", at.Place, path, $"unknown key{hint}");
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Marrow.Formats;
 using Marrow.Host.Jobs.Yaml;
 
 namespace Marrow.Host.Jobs;
@@ -34,14 +35,13 @@ internal sealed class KeyReader(JobKey key, JobProblems problems)
             return null;
         if (key.Key.Choices is { Length: > 0 } choices && !choices.Contains(text))
         {
-            string? near = NearestMatch.Find(text, choices);
-            string hint = near is null ? "" : $"; did you mean {near}?";
-            problems.Add("JB007", node.Place, key.Path, $"must be {Or(choices)}, not '{Printable.Of(text)}'{hint}");
+            string hint = NearNames.Of(text, choices, 1) is [var near] ? $"; did you mean {near}?" : "";
+            problems.Add("JB007", node.Place, key.Path, $"must be {Or(choices)}, not '{Echo.Name(text)}'{hint}");
             return null;
         }
         if (key.Key.Pattern is { } pattern && Regex.Match(text, pattern, RegexOptions.CultureInvariant).Value != text)
         {
-            problems.Add("JB007", node.Place, key.Path, $"must be {key.Key.PatternText}, not '{Printable.Of(text)}'");
+            problems.Add("JB007", node.Place, key.Path, $"must be {key.Key.PatternText}, not '{Echo.Name(text)}'");
             return null;
         }
         return text;
@@ -108,7 +108,7 @@ internal sealed class KeyReader(JobKey key, JobProblems problems)
         }
         catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
-            problems.Add("JB007", node.Place, key.Path, $"'{Printable.Of(text)}' is not a regular expression that can be used: {Printable.Of(e.Message, 200)}");
+            problems.Add("JB007", node.Place, key.Path, $"'{Echo.Name(text)}' is not a regular expression that can be used: {Echo.Name(e.Message, 200)}");
             return null;
         }
     }
@@ -132,14 +132,14 @@ internal sealed class KeyReader(JobKey key, JobProblems problems)
     }
 
     private void OutOfRange(YamlNode node, string allowed, string given) =>
-        problems.Add("JB007", node.Place, key.Path, $"must be {allowed}, not {Printable.Of(given)}");
+        problems.Add("JB007", node.Place, key.Path, $"must be {allowed}, not {Echo.Name(given)}");
 
     private bool Wrong(YamlNode node, string wanted, string? given = null)
     {
         given ??= node switch
         {
-            YamlScalar { Quoted: true } s => $"is the text '{Printable.Of(s.Text)}' in quotes",
-            YamlScalar s => $"is '{Printable.Of(s.Text)}'",
+            YamlScalar { Quoted: true } s => $"is the text '{Echo.Name(s.Text)}' in quotes",
+            YamlScalar s => $"is '{Echo.Name(s.Text)}'",
             YamlList => "is a list",
             _ => "is a mapping",
         };

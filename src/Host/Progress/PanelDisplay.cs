@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using Spectre.Console;
-using Spectre.Console.Rendering;
 
 namespace Marrow.Host.Progress;
 
@@ -63,8 +62,9 @@ public sealed class PanelDisplay : ITrainingDisplay
         Row(grid, "share of peak", meter.ShareOfPeak(report) is { } peak ? $"{Quantity.Short(100 * peak)}%" : "unknown", "memory", Quantity.Bytes(report.PeakBytes));
         if (meter.LastEvaluation is { } evaluation)
             Row(grid, "eval loss", $"{Quantity.Loss(evaluation.Loss)} (step {evaluation.Step})", "", "");
-        var bar = new BreakdownChart().HideTags().AddItem("done", share, Color.Green).AddItem("left", 1 - share, Color.Grey);
-        IRenderable curve = new Text(Sparkline.Draw(meter.History, Math.Clamp(console.Profile.Width - 8, 10, 60)), new Style(Color.Green));
+        int width = Math.Clamp(console.Profile.Width - 8, 10, 60), done = (int)(share * width);
+        Paragraph bar = new Paragraph(new string('█', done), new Style(Color.Green)).Append(new string('░', width - done), new Style(Color.Grey));
+        var curve = new Text(Sparkline.Draw(meter.History, width), new Style(Color.Green));
         return new Panel(new Rows(bar, grid, curve)) { Header = new PanelHeader(Markup.Escape(title)), Border = BoxBorder.Rounded };
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security;
 using System.Text;
+using Marrow.Formats;
 using Marrow.Host.Progress;
 
 namespace Marrow.Host.Runs;
@@ -108,7 +109,7 @@ public static class LossChart
 
     private static LossPoint[] Finite(IReadOnlyList<LossPoint> points) => [.. points.Where(p => double.IsFinite(p.Loss))];
 
-    private static string Escape(string text) => SecurityElement.Escape(Printable.Of(text, 60));
+    private static string Escape(string text) => SecurityElement.Escape(Echo.Name(text, 60));
 
     private static void Line(StringBuilder svg, FormattableString line) => svg.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
 }

@@ -34,7 +34,7 @@ public sealed class MetricsLog : IDisposable
     {
         List<LossPoint> losses = [], evaluations = [];
         if (File.Exists(path))
-            AtomicWrite.Bytes(path, Kept(path, afterStep, losses, evaluations));
+            AtomicFile.WriteBytes(path, Kept(path, afterStep, losses, evaluations));
         return new MetricsLog(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read), losses, evaluations);
     }
 
@@ -76,7 +76,7 @@ public sealed class MetricsLog : IDisposable
             number++;
             MetricsLine? metrics = Parse(line);
             if (metrics is not { Step: { } step } || (metrics.Loss ?? metrics.EvalLoss) is not { } loss)
-                throw new MarrowException("RN005", $"{Printable.Of(path, 300)}:{number}: not a line of metrics; mend or remove the file, or start again with --overwrite");
+                throw new MarrowException("RN005", $"{Echo.Name(path, 300)}:{number}: not a line of metrics; mend or remove the file, or start again with --overwrite");
             if (step > afterStep)
                 continue;
             (metrics.Loss is null ? evaluations : losses).Add(new LossPoint(step, loss));

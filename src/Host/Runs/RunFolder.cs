@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using Marrow.Formats;
 using Marrow.Host.Jobs;
@@ -51,13 +52,13 @@ public sealed class RunFolder : IDisposable
     public static RunFolder Open(JobFile job, RunStart start, TimeProvider time)
     {
         string root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(job.Spec.Output.Dir));
-        string shown = Printable.Of(root, 300);
+        string shown = Echo.Name(root, 300);
         if (File.Exists(root))
             throw new MarrowException("RN002", $"output.dir {shown} is a file; choose another output.dir");
         bool holdsRun = File.Exists(Path.Combine(root, "manifest.json"));
         if (!holdsRun && start == RunStart.Resume)
             throw new MarrowException("RN003", $"there is no run to resume in {shown}; start it without --resume");
-        if (!holdsRun && Directory.Exists(root) && Directory.EnumerateFileSystemEntries(root).Any(e => Path.GetFileName(e) is not (HoldName or "manifest.json.tmp")))
+        if (!holdsRun && Directory.Exists(root) && Directory.EnumerateFileSystemEntries(root).Any(e => Path.GetFileName(e)[0] != '.'))
             throw new MarrowException("RN002", $"output.dir {shown} holds files that are not a run's; choose another output.dir");
         Directory.CreateDirectory(root);
         FileStream hold = Hold(root, shown);
@@ -89,12 +90,12 @@ public sealed class RunFolder : IDisposable
             StartedAt = resumed ? Manifest.StartedAt : time.GetUtcNow(),
             ResumedAfterSteps = resumed ? [.. Manifest.ResumedAfterSteps, afterStep] : [],
             Steps = afterStep,
-            Config = FileHash.Of(Encoding.UTF8.GetBytes(resolved)),
+            Config = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(resolved))),
         });
         if (!resumed)
             Clear();
-        AtomicWrite.Bytes(Given, job.Bytes.Span);
-        AtomicWrite.Text(Resolved, resolved);
+        AtomicFile.WriteBytes(Given, job.Bytes);
+        AtomicFile.WriteText(Resolved, resolved);
         metrics = MetricsLog.Open(Metrics, afterStep);
     }
 
@@ -131,7 +132,7 @@ public sealed class RunFolder : IDisposable
 
     private int LastStep => Recording.Losses.Count > 0 ? Recording.Losses[^1].Step : 0;
 
-    private void DrawPicture() => AtomicWrite.Text(Picture, LossChart.Draw(title, Recording.Losses, Recording.Evaluations));
+    private void DrawPicture() => AtomicFile.WriteText(Picture, LossChart.Draw(title, Recording.Losses, Recording.Evaluations));
 
     private void WriteManifest(RunManifest manifest)
     {

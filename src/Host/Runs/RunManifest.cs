@@ -55,11 +55,11 @@ public sealed record RunManifest
     /// <summary>Threads on the CPU.</summary>
     public int Threads { get; init; }
 
-    /// <summary>SHA-256 of the base model's files, by file name.</summary>
-    public IReadOnlyDictionary<string, string> Base { get; init; } = new Dictionary<string, string>();
+    /// <summary>The base model's files.</summary>
+    public IReadOnlyList<FileHash> Base { get; init; } = [];
 
-    /// <summary>SHA-256 of the training and evaluation files, by path as in the job.</summary>
-    public IReadOnlyDictionary<string, string> Data { get; init; } = new Dictionary<string, string>();
+    /// <summary>The training and evaluation files.</summary>
+    public IReadOnlyList<FileHash> Data { get; init; } = [];
 
     /// <summary>SHA-256 of resolved.yaml.</summary>
     public string Config { get; init; } = "";
@@ -75,10 +75,10 @@ public sealed record RunManifest
         }
         catch (JsonException e)
         {
-            throw new MarrowException("RN002", $"{Printable.Of(path, 300)}: not a run's manifest ({Printable.Of(e.Message, 200)}); choose another output.dir", e);
+            throw new MarrowException("RN002", $"{Echo.Name(path, 300)}: not a run's manifest ({Echo.Name(e.Message, 200)}); choose another output.dir", e);
         }
     }
 
     /// <summary>Writes manifest.json.</summary>
-    public void Write(string path) => AtomicWrite.Text(path, JsonSerializer.Serialize(this with { Schema = Version }, JsonText.Indented) + "\n");
+    public void Write(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this with { Schema = Version }, JsonText.Indented) + "\n");
 }

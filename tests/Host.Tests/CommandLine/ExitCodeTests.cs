@@ -34,7 +34,7 @@ public class ExitCodeTests
         MarrowProcess.Result result = MarrowProcess.Run("train", "absent.yaml", "--dry-run", "--json");
         Assert.Equal((2, ""), (result.ExitCode, result.Errors));
         JsonElement error = JsonDocument.Parse(result.Output).RootElement.GetProperty("error");
-        Assert.Equal("JB001", error.GetProperty("code").GetString());
+        Assert.Equal("IO003", error.GetProperty("code").GetString());
         Assert.Contains(Repository.PathOf("absent.yaml"), error.GetProperty("message").GetString(), StringComparison.Ordinal);
         Assert.Contains("\"code\":\"usage\"", MarrowProcess.Run("trian", "--json").Output, StringComparison.Ordinal);
     }

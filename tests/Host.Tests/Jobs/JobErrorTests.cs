@@ -13,7 +13,7 @@ public class JobErrorTests
     [InlineData("adapter: { learning_rate: 1 }", "job.yaml:4:12: adapter.learning_rate: unknown key; it belongs under training [JB004]")]
     [InlineData("trainin: {}", "job.yaml:4:1: trainin: unknown key; did you mean training? [JB004]")]
     [InlineData("zzzz: {}", "job.yaml:4:1: zzzz: unknown key [JB004]")]
-    [InlineData("adapter: { \"r\\u001b[2J\": 1 }", "job.yaml:4:12: adapter.r\\u001b[2J: unknown key [JB004]")]
+    [InlineData("adapter: { \"r\\u001b[2J\": 1 }", "job.yaml:4:12: adapter.r\\u001B[2J: unknown key [JB004]")]
     [InlineData("training: { max_steps: ten }", "job.yaml:4:24: training.max_steps: must be a whole number, but is 'ten' [JB006]")]
     [InlineData("training: { max_steps: 1.5 }", "job.yaml:4:24: training.max_steps: must be a whole number, but is '1.5' [JB006]")]
     [InlineData("training: { max_steps: \"10\" }", "job.yaml:4:24: training.max_steps: must be a whole number, but is the text '10' in quotes [JB006]")]

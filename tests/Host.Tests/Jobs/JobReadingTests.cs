@@ -90,7 +90,9 @@ public class JobReadingTests
         File.WriteAllBytes(folder["latin1.yaml"], [0x61, 0xE9, 0x62]);
         using (FileStream large = File.Create(folder["large.yaml"]))
             large.SetLength(2 << 20);
-        foreach (string path in new[] { folder["absent.yaml"], folder.Root, folder["latin1.yaml"], folder["large.yaml"] })
-            Assert.Equal("JB001", Assert.Throws<MarrowException>(() => JobFile.Load(path, [])).Code);
+        Assert.Equal("IO003", Assert.Throws<ModelFileException>(() => JobFile.Load(folder["absent.yaml"], [])).Code);
+        Assert.Equal("IO001", Assert.Throws<ModelFileException>(() => JobFile.Load(folder.Root, [])).Code);
+        Assert.Equal("JB001", Assert.Throws<MarrowException>(() => JobFile.Load(folder["latin1.yaml"], [])).Code);
+        Assert.Equal("JB001", Assert.Throws<MarrowException>(() => JobFile.Load(folder["large.yaml"], [])).Code);
     }
 }

@@ -1,3 +1,4 @@
+using Marrow.Formats;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
@@ -35,7 +36,7 @@ internal sealed class YamlComposer
         }
         catch (YamlException e)
         {
-            problems.Add("JB002", new Place(source, (int)e.Start.Line, (int)e.Start.Column), null, $"not valid YAML: {Printable.Of(e.Message, 300)}");
+            problems.Add("JB002", new Place(source, (int)e.Start.Line, (int)e.Start.Column), null, $"not valid YAML: {Echo.Name(e.Message, 300)}");
         }
         // The scanner answers some broken texts with these; they have no place of their own.
         catch (Exception e) when (e is InvalidOperationException or ArgumentException)
@@ -70,7 +71,7 @@ internal sealed class YamlComposer
         if (parser.TryConsume<AnchorAlias>(out var alias))
             return anchors.TryGetValue(alias.Value.Value, out YamlNode? shared)
                 ? shared
-                : throw new SemanticErrorException(alias.Start, alias.End, $"no anchor named '{Printable.Of(alias.Value.Value)}' stands before this alias");
+                : throw new SemanticErrorException(alias.Start, alias.End, $"no anchor named '{Echo.Name(alias.Value.Value)}' stands before this alias");
         if (parser.Current is not NodeEvent start)
             throw new SemanticErrorException(parser.Current!.Start, parser.Current.End, "a value was expected");
         if (!start.Tag.IsEmpty && !start.Tag.IsNonSpecific)

@@ -6,14 +6,12 @@ namespace Marrow.Formats;
 /// <summary>Makes text that came from a file fit to stand in a message.</summary>
 public static class Echo
 {
-    private const int Longest = 120;
-
-    /// <summary>The text with control characters and lone surrogates escaped, cut to 120 characters.</summary>
-    public static string Name(string text)
+    /// <summary>The text with control characters and lone surrogates escaped, cut to <paramref name="longest"/> characters.</summary>
+    public static string Name(string text, int longest = 120)
     {
         StringBuilder shown = new();
         int i = 0;
-        while (i < text.Length && shown.Length < Longest)
+        while (i < text.Length && shown.Length < longest)
         {
             bool whole = Rune.TryGetRuneAt(text, i, out Rune rune);
             if (whole && !Hidden(rune))

@@ -1,0 +1,11 @@
+namespace Marrow.Host.Progress;
+
+/// <summary>Shows a training run while it goes. Calls come from one thread and return at once; disposing shows the last state.</summary>
+public interface ITrainingDisplay : IDisposable
+{
+    /// <summary>One optimizer step is done.</summary>
+    void Step(StepReport report);
+
+    /// <summary>An evaluation after <paramref name="step"/> is done.</summary>
+    void Evaluated(int step, double loss);
+}

@@ -1,0 +1,173 @@
+using System.Security.Cryptography;
+using System.Text;
+using Marrow.Formats;
+using Marrow.Host.Jobs;
+using Marrow.Host.Progress;
+
+namespace Marrow.Host.Runs;
+
+/// <summary>The folder of one run: what was asked, what was done, and the results. One process at a time may hold it.</summary>
+public sealed class RunFolder : IDisposable
+{
+    private const string HoldName = ".hold";
+    private readonly JobFile job;
+    private readonly FileStream hold;
+    private readonly TimeProvider time;
+    private readonly string title;
+    private MetricsLog? metrics;
+
+    private RunFolder(string root, JobFile job, FileStream hold, RunManifest manifest, TimeProvider time)
+    {
+        (Root, this.job, this.hold, Manifest, this.time) = (root, job, hold, manifest, time);
+        title = Path.GetFileName(root);
+    }
+
+    /// <summary>The folder.</summary>
+    public string Root { get; }
+
+    /// <summary>The manifest as last written.</summary>
+    public RunManifest Manifest { get; private set; }
+
+    /// <summary>Where checkpoints go, one folder "step-N" each.</summary>
+    public string Checkpoints => Path.Combine(Root, "checkpoints");
+
+    /// <summary>Where the trained adapter goes.</summary>
+    public string Adapter => Path.Combine(Root, "adapter");
+
+    private string Given => Path.Combine(Root, "job.yaml");
+
+    private string Resolved => Path.Combine(Root, "resolved.yaml");
+
+    private string ManifestPath => Path.Combine(Root, "manifest.json");
+
+    private string Metrics => Path.Combine(Root, "metrics.jsonl");
+
+    private string Picture => Path.Combine(Root, "loss.svg");
+
+    /// <summary>Takes output.dir for a run of <paramref name="job"/>. Nothing in it changes before <see cref="Begin"/>.</summary>
+    /// <exception cref="MarrowException">
+    /// RN001: it holds a run already. RN002: it holds other files. RN003: there is nothing to resume. RN004: another
+    /// process holds it. RN006: the job differs from the one to resume.
+    /// </exception>
+    public static RunFolder Open(JobFile job, RunStart start, TimeProvider time)
+    {
+        string root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(job.Spec.Output.Dir));
+        string shown = Echo.Name(root, 300);
+        if (File.Exists(root))
+            throw new MarrowException("RN002", $"output.dir {shown} is a file; choose another output.dir");
+        bool holdsRun = File.Exists(Path.Combine(root, "manifest.json"));
+        if (!holdsRun && start == RunStart.Resume)
+            throw new MarrowException("RN003", $"there is no run to resume in {shown}; start it without --resume");
+        if (!holdsRun && Directory.Exists(root) && Directory.EnumerateFileSystemEntries(root).Any(e => Path.GetFileName(e)[0] != '.'))
+            throw new MarrowException("RN002", $"output.dir {shown} holds files that are not a run's; choose another output.dir");
+        Directory.CreateDirectory(root);
+        FileStream hold = Hold(root, shown);
+        try
+        {
+            RunManifest manifest = holdsRun ? RunManifest.Read(Path.Combine(root, "manifest.json")) : new RunManifest();
+            if (holdsRun && start == RunStart.New)
+                throw new MarrowException("RN001", $"{shown} already holds a run ({Shown(manifest)}); continue it with --resume, "
+                    + "start it again with --overwrite, or choose another output.dir");
+            if (start == RunStart.Resume)
+                RequireSameJob(JobFile.Load(Path.Combine(root, "resolved.yaml"), []), job);
+            return new RunFolder(root, job, hold, start == RunStart.Resume ? manifest : new RunManifest(), time);
+        }
+        catch
+        {
+            hold.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Begins to record, after step <paramref name="afterStep"/> when resuming and 0 when not; <paramref name="manifest"/> tells what the run is made from.</summary>
+    public void Begin(RunManifest manifest, int afterStep)
+    {
+        bool resumed = Manifest.StartedAt != default;
+        string resolved = ResolvedJob.ToYaml(job.Spec);
+        WriteManifest(manifest with
+        {
+            Status = RunStatus.Running,
+            StartedAt = resumed ? Manifest.StartedAt : time.GetUtcNow(),
+            ResumedAfterSteps = resumed ? [.. Manifest.ResumedAfterSteps, afterStep] : [],
+            Steps = afterStep,
+            Config = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(resolved))),
+        });
+        if (!resumed)
+            Clear();
+        AtomicFile.WriteBytes(Given, job.Bytes);
+        AtomicFile.WriteText(Resolved, resolved);
+        metrics = MetricsLog.Open(Metrics, afterStep);
+    }
+
+    /// <summary>Records a step.</summary>
+    public void Step(StepReport report) => Recording.Append(report);
+
+    /// <summary>Records an evaluation after <paramref name="step"/>.</summary>
+    public void Evaluated(int step, double loss) => Recording.AppendEvaluation(step, loss);
+
+    /// <summary>Draws loss.svg anew and notes in the manifest how many steps are done; called at every save.</summary>
+    public void Save()
+    {
+        DrawPicture();
+        WriteManifest(Manifest with { Steps = LastStep });
+    }
+
+    /// <summary>Ends the record.</summary>
+    /// <param name="status">How it ended.</param>
+    /// <param name="error">The error's message, where it failed.</param>
+    public void End(RunStatus status, string? error = null)
+    {
+        DrawPicture();
+        WriteManifest(Manifest with { Status = status, Error = error, EndedAt = time.GetUtcNow(), Steps = LastStep });
+    }
+
+    /// <summary>Lets the folder go.</summary>
+    public void Dispose()
+    {
+        metrics?.Dispose();
+        hold.Dispose();
+    }
+
+    private MetricsLog Recording => metrics ?? throw new InvalidOperationException("Begin comes first");
+
+    private int LastStep => Recording.Losses.Count > 0 ? Recording.Losses[^1].Step : 0;
+
+    private void DrawPicture() => AtomicFile.WriteText(Picture, LossChart.Draw(title, Recording.Losses, Recording.Evaluations));
+
+    private void WriteManifest(RunManifest manifest)
+    {
+        manifest.Write(ManifestPath);
+        Manifest = manifest;
+    }
+
+    private static void RequireSameJob(JobFile before, JobFile now)
+    {
+        string[] changed = [.. JobDifference.List(before.Spec, now.Spec, resuming: true)];
+        if (changed.Length > 0)
+            throw new MarrowException("RN006", $"the job is not the one to resume: {string.Join("; ", changed)}. Put it back, or start anew in another output.dir");
+    }
+
+    /// <summary>Removes the results of the run that is overwritten, and nothing that is not a run's.</summary>
+    private void Clear()
+    {
+        File.Delete(Metrics);
+        File.Delete(Picture);
+        foreach (string folder in new[] { Checkpoints, Adapter })
+            if (Directory.Exists(folder))
+                Directory.Delete(folder, recursive: true);
+    }
+
+    private static string Shown(RunManifest manifest) => $"{manifest.Status.ToString().ToLowerInvariant()}, {manifest.Steps} steps";
+
+    private static FileStream Hold(string root, string shown)
+    {
+        try
+        {
+            return new FileStream(Path.Combine(root, HoldName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException e)
+        {
+            throw new MarrowException("RN004", $"another process is working in {shown}, or it cannot be written ({e.Message}); wait for it, or choose another output.dir", e);
+        }
+    }
+}

@@ -28,8 +28,6 @@ internal static unsafe class GemmTile<L, V, TRows, TColumns>
     {
         V c00 = default, c10 = default, c20 = default, c30 = default, c40 = default, c50 = default, c60 = default, c70 = default, c80 = default, c90 = default, cA0 = default, cB0 = default;
         V c01 = default, c11 = default, c21 = default, c31 = default, c41 = default, c51 = default, c61 = default, c71 = default, c81 = default, c91 = default, cA1 = default, cB1 = default;
-        if (k >= 64)
-            Prefetch(c, ldc);
         nint rowA2 = 2 * rowA;
         float* a3 = a + 3 * rowA, a6 = a3 + 3 * rowA, a9 = a6 + 3 * rowA;
         do
@@ -123,19 +121,6 @@ internal static unsafe class GemmTile<L, V, TRows, TColumns>
                 L.Store(L.Multiply(alpha, c1), c + L.Width);
         }
     }
-
-    /// <summary>Starts fetching the tile of C, which is needed only when the sums are done.</summary>
-    private static void Prefetch(float* c, nint ldc)
-    {
-        if (!Sse.IsSupported)
-            return;
-        for (int i = 0; i < TRows.Value; i++, c += ldc)
-        {
-            Sse.Prefetch0(c);
-            if (TColumns.Value > 1)
-                Sse.Prefetch0(c + L.Width);
-        }
-    }
 }
 
 /// <summary>Chooses the micro-kernel compiled for a number of rows and vectors.</summary>
@@ -151,7 +136,22 @@ internal static unsafe class GemmTile<L, V>
     {
         delegate*<nint, float*, nint, nint, float*, nint, float*, nint, float, float, void> kernel =
             columns > 1 ? Choose<Two>(rows) : Choose<One>(rows);
+        if (k >= 64)
+            Prefetch(rows, columns, c, ldc);
         kernel(k, a, rowA, stepA, b, stepB, c, ldc, alpha, beta);
+    }
+
+    /// <summary>Starts fetching the tile of C, which is needed only when the sums are done.</summary>
+    private static void Prefetch(int rows, int columns, float* c, nint ldc)
+    {
+        if (!Sse.IsSupported)
+            return;
+        for (; rows > 0; rows--, c += ldc)
+        {
+            Sse.Prefetch0(c);
+            if (columns > 1)
+                Sse.Prefetch0(c + L.Width);
+        }
     }
 
     private static delegate*<nint, float*, nint, nint, float*, nint, float*, nint, float, float, void> Choose<C>(int rows)

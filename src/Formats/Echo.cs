@@ -23,6 +23,9 @@ public static class Echo
         return i < text.Length ? $"{shown}…" : shown.ToString();
     }
 
+    /// <summary>A short piece of a file's text, escaped and in quotes.</summary>
+    public static string Quote(string text) => $"'{Name(text, 60)}'";
+
     // Format characters can reorder a terminal's line, so that a name reads as another.
     private static bool Hidden(Rune rune) => Rune.GetUnicodeCategory(rune)
         is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;

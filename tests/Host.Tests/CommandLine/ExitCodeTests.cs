@@ -22,7 +22,7 @@ public class ExitCodeTests
     public void A_bad_job_exits_with_2_and_no_stack_trace()
     {
         using var folder = new TemporaryFolder();
-        string job = folder.Write("job.yaml", "training: { learning_rat: 1 }\nmodel: { path: m }\ndata: { train: t }\noutput: { dir: x }\n");
+        string job = folder.Put("job.yaml", "training: { learning_rat: 1 }\nmodel: { path: m }\ndata: { train: t }\noutput: { dir: x }\n");
         MarrowProcess.Result result = MarrowProcess.Run("train", job, "--dry-run", "--verbose");
         Assert.Equal((2, ""), (result.ExitCode, result.Output));
         Assert.Equal($"marrow: error: {job}:1:13: training.learning_rat: unknown key; did you mean learning_rate? [JB004]\n", result.Errors.ReplaceLineEndings("\n"));
@@ -43,7 +43,7 @@ public class ExitCodeTests
     public void A_dry_run_shows_the_resolved_job_and_exits_with_0()
     {
         using var folder = new TemporaryFolder();
-        string job = folder.Write("job.yaml", $"model: {{ path: '{folder.Root}' }}\ndata: {{ train: '{folder.Write("t.jsonl", "{}")}' }}\noutput: {{ dir: x }}\n");
+        string job = folder.Put("job.yaml", $"model: {{ path: '{folder.Path}' }}\ndata: {{ train: '{folder.Put("t.jsonl", "{}")}' }}\noutput: {{ dir: x }}\n");
         MarrowProcess.Result text = MarrowProcess.Run("train", job, "--dry-run", "--set", "training.seed=77");
         Assert.Equal((0, ""), (text.ExitCode, text.Errors));
         Assert.Contains("  seed: 77\n", text.Output, StringComparison.Ordinal);

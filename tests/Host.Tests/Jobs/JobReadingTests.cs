@@ -77,8 +77,8 @@ public class JobReadingTests
     public void Files_that_are_not_there_are_told_with_the_absolute_path()
     {
         using var folder = new TemporaryFolder();
-        string path = folder.Write("job.yaml", Sample.Smallest);
-        var error = Assert.Throws<JobException>(() => JobPaths.Check(JobFile.Load(path, ["data.eval=no/e.jsonl", $"model.path={folder.Root}"])));
+        string path = folder.Put("job.yaml", Sample.Smallest);
+        var error = Assert.Throws<JobException>(() => JobPaths.Check(JobFile.Load(path, ["data.eval=no/e.jsonl", $"model.path={folder.Path}"])));
         Assert.Equal(["data.train", "data.eval"], error.Problems.Select(p => p.Key));
         Assert.Contains(Path.GetFullPath("no/e.jsonl"), error.Message, StringComparison.Ordinal);
     }
@@ -91,7 +91,7 @@ public class JobReadingTests
         using (FileStream large = File.Create(folder["large.yaml"]))
             large.SetLength(2 << 20);
         Assert.Equal("IO003", Assert.Throws<ModelFileException>(() => JobFile.Load(folder["absent.yaml"], [])).Code);
-        Assert.Equal("IO001", Assert.Throws<ModelFileException>(() => JobFile.Load(folder.Root, [])).Code);
+        Assert.Equal("IO001", Assert.Throws<ModelFileException>(() => JobFile.Load(folder.Path, [])).Code);
         Assert.Equal("JB001", Assert.Throws<MarrowException>(() => JobFile.Load(folder["latin1.yaml"], [])).Code);
         Assert.Equal("JB001", Assert.Throws<MarrowException>(() => JobFile.Load(folder["large.yaml"], [])).Code);
     }

@@ -132,7 +132,7 @@ public sealed class RunFolderTests : IDisposable
 
     private RunFolder Open(RunStart start, params string[] settings)
     {
-        string job = folder.Write("job.yaml", "model: { path: m }\ndata: { train: t }\noutput: { dir: x } # mine\n");
+        string job = folder.Put("job.yaml", "model: { path: m }\ndata: { train: t }\noutput: { dir: x } # mine\n");
         return RunFolder.Open(JobFile.Load(job, [$"output.dir={folder["run"]}", .. settings]), start, TimeProvider.System);
     }
 

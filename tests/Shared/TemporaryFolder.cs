@@ -1,11 +1,11 @@
-namespace Marrow.Formats.Tests;
+namespace Marrow.Tests;
 
 /// <summary>A folder that goes with the test.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("marrow-").FullName;
 
-    public string this[string name] => System.IO.Path.Combine(Path, name);
+    public string this[params string[] parts] => System.IO.Path.Combine([Path, .. parts]);
 
     public string Put(string name, byte[] content)
     {

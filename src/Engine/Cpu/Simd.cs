@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Marrow.Engine.Cpu;
 
@@ -66,11 +67,19 @@ internal static unsafe class Simd
         float max = float.NegativeInfinity;
         if (n >= w)
         {
-            Vector<float> m = Vector.Load(x);
-            for (i = w; i <= n - w; i += w)
-                m = Vector.Max(m, Vector.Load(x + i));
+            Vector<float> m0 = Vector.Load(x), m1 = m0, m2 = m0, m3 = m0;
+            for (; i <= n - 4 * w; i += 4 * w)
+            {
+                m0 = Vector.MaxNative(m0, Vector.Load(x + i));
+                m1 = Vector.MaxNative(m1, Vector.Load(x + i + w));
+                m2 = Vector.MaxNative(m2, Vector.Load(x + i + 2 * w));
+                m3 = Vector.MaxNative(m3, Vector.Load(x + i + 3 * w));
+            }
+            for (; i <= n - w; i += w)
+                m0 = Vector.MaxNative(m0, Vector.Load(x + i));
+            m0 = Vector.MaxNative(Vector.MaxNative(m0, m1), Vector.MaxNative(m2, m3));
             for (int lane = 0; lane < w; lane++)
-                max = MathF.Max(max, m[lane]);
+                max = MathF.Max(max, m0[lane]);
         }
         for (; i < n; i++)
             max = MathF.Max(max, x[i]);
@@ -97,6 +106,17 @@ internal static unsafe class Simd
         return total;
     }
 
+    /// <summary>to[j, i] = from[i, j] for <paramref name="rows"/> rows of <paramref name="columns"/> values; strides count values.</summary>
+    public static void Transpose(float* from, int strideFrom, int rows, int columns, float* to, int strideTo)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            GemmPack<Lanes512, Vector512<float>>.Transposed(from, strideFrom, columns, rows, to, strideTo);
+        else if (Vector256.IsHardwareAccelerated)
+            GemmPack<Lanes256, Vector256<float>>.Transposed(from, strideFrom, columns, rows, to, strideTo);
+        else
+            GemmPack<Lanes128, Vector128<float>>.Transposed(from, strideFrom, columns, rows, to, strideTo);
+    }
+
     /// <summary>dp = p·(dp − c): softmax's backward of one row.</summary>
     public static void ScoreGradient(float* dp, float* p, float c, int n)
     {
@@ -116,7 +136,7 @@ internal static unsafe class Simd
     public static Vector<float> Exp(Vector<float> x)
     {
         Vector<float> tiny = new(-87.33654f);
-        Vector<float> c = Vector.Min(Vector.Max(x, tiny), new Vector<float>(88.72283f));
+        Vector<float> c = Vector.MinNative(Vector.MaxNative(x, tiny), new Vector<float>(88.72283f));
         Vector<float> magic = new(12582912f); // adding 1.5·2^23 rounds to the nearest integer
         Vector<float> shifted = Vector.FusedMultiplyAdd(c, new Vector<float>(1.44269504f), magic);
         Vector<float> n = shifted - magic;

@@ -60,7 +60,9 @@ public static partial class Ops
 /// <summary>Attention's reference, blocked CPU bodies and backward.</summary>
 internal sealed unsafe class AttentionNode : Node
 {
-    private const int QueryBlock = 64, KeyBlock = 512;
+    // Transposed keys lie a little more than a block apart: at a power of two their rows would share few cache sets.
+    // A task takes a range of queries of one head; blocks of scores within it stay in the second-level cache.
+    private const int QueryRange = 512, QueryBlock = 48, KeyBlock = 512, KeyStride = KeyBlock + 16;
 
     public Tensor Q = null!, K = null!, V = null!, O = null!, Lse = null!, Starts = null!;
     public AttentionShape Form;
@@ -91,11 +93,11 @@ internal sealed unsafe class AttentionNode : Node
         return o;
     }
 
-    public static void Forward(Tensor q, Tensor k, Tensor v, Tensor starts, Tensor o, Tensor lse, AttentionShape form, int cached)
+    public static void Forward(Tensor q, Tensor k, Tensor v, Tensor starts, Tensor o, Tensor lse, AttentionShape form, int first)
     {
         WorkerPool pool = ((CpuDevice)q.Device).Pool;
-        var body = new ForwardBody { Blocks = new Blocks(q, k, v, starts, lse, form, pool), O = o.F32, First = cached };
-        pool.For(form.Heads * body.Blocks.QueryBlocks(cached), ref body);
+        var body = new ForwardBody { Walk = new Walk(q, k, v, starts, lse, form, pool), O = o.F32, First = first };
+        pool.For(form.Heads * body.Walk.Ranges(first), ref body);
     }
 
     protected internal override void Backward(Tensor grad)
@@ -103,16 +105,18 @@ internal sealed unsafe class AttentionNode : Node
         WorkerPool pool = ((CpuDevice)grad.Device).Pool;
         var body = new BackwardBody
         {
-            Blocks = new Blocks(Q, K, V, Starts, Lse, Form, pool), O = O.F32, Do = grad.F32,
+            Walk = new Walk(Q, K, V, Starts, Lse, Form, pool), O = O.F32, Do = grad.F32,
             Dq = Place(SumOf(Q)), Dk = Place(SumOf(K)), Dv = Place(SumOf(V)),
         };
-        pool.For(Form.KvHeads * body.Blocks.Sequences, ref body);
+        pool.For(Form.KvHeads * body.Walk.Sequences, ref body);
     }
+
+    private static int Stride(int keys) => (keys + 15) / 16 * 16 + 16;
 
     private static float* Place(Tensor? gradient) => gradient is null ? null : gradient.F32;
 
-    /// <summary>The walk over query and key blocks that forward and backward share.</summary>
-    private readonly struct Blocks(Tensor q, Tensor k, Tensor v, Tensor starts, Tensor lse, AttentionShape form, WorkerPool pool)
+    /// <summary>The tensors and the walk over sequences and blocks that forward and backward share.</summary>
+    private readonly struct Walk(Tensor q, Tensor k, Tensor v, Tensor starts, Tensor lse, AttentionShape form, WorkerPool pool)
     {
         public readonly float* Q = q.F32, K = k.F32, V = v.F32, Lse = lse.F32;
         public readonly int* Starts = starts.I32;
@@ -120,83 +124,90 @@ internal sealed unsafe class AttentionNode : Node
         public readonly AttentionShape Form = form;
         public readonly WorkerPool Pool = pool;
 
-        public int QWidth => Form.Heads * Form.HeadDim;
-
-        public int KvWidth => Form.KvHeads * Form.HeadDim;
-
         public int Group => Form.Heads / Form.KvHeads;
 
-        public int QueryBlocks(int first)
+        public int QueryWidth => Form.Heads * Form.HeadDim;
+
+        public int KeyWidth => Form.KvHeads * Form.HeadDim;
+
+        /// <summary>Query ranges of all sequences, whose first <paramref name="first"/> positions have no query.</summary>
+        public int Ranges(int first)
         {
             int n = 0;
             for (int s = 0; s < Sequences; s++)
-                n += (Starts[s + 1] - Starts[s] - first + QueryBlock - 1) / QueryBlock;
+                n += RangesOf(s, first);
             return n;
         }
 
-        /// <summary>The sequence and first position of query block <paramref name="block"/>.</summary>
-        public (int Sequence, int Position) Locate(int block, int first)
+        /// <summary>The sequence of a query range, and its first and last query.</summary>
+        public (int Sequence, int From, int To) Locate(int range, int first)
         {
             int s = 0;
-            for (; ; s++)
-            {
-                int n = (Starts[s + 1] - Starts[s] - first + QueryBlock - 1) / QueryBlock;
-                if (block < n)
-                    break;
-                block -= n;
-            }
-            return (s, Starts[s] + first + block * QueryBlock);
+            for (; range >= RangesOf(s, first); s++)
+                range -= RangesOf(s, first);
+            int from = Starts[s] + first + range * QueryRange;
+            return (s, from, Math.Min(from + QueryRange, Starts[s + 1]));
         }
 
-        public int FirstKey(int sequence, int position) =>
-            Form.Window is { } w ? Math.Max(Starts[sequence], position - w + 1) : Starts[sequence];
+        /// <summary>The first key that query <paramref name="t"/> sees.</summary>
+        public int FirstKey(int sequence, int t) => Form.Window is { } w ? Math.Max(Starts[sequence], t - w + 1) : Starts[sequence];
 
-        /// <summary>Writes −∞ where query t0 + i may not see key u0 + j. scores: [rows, ld].</summary>
-        public void Mask(float* scores, int rows, int keys, int ld, int t0, int u0)
+        /// <summary>Writes −∞ where query t0 + i may not see key u0 + j. scores: [rows, keys].</summary>
+        public void Mask(float* scores, int rows, int keys, int t0, int u0)
         {
             for (int i = 0; i < rows; i++)
             {
-                int t = t0 + i;
-                float* row = scores + (long)i * ld;
-                if (t < u0 + keys - 1)
-                    new Span<float>(row + Math.Max(0, t - u0 + 1), keys - Math.Max(0, t - u0 + 1)).Fill(float.NegativeInfinity);
-                if (Form.Window is { } w && t - w + 1 > u0)
-                    new Span<float>(row, Math.Min(keys, t - w + 1 - u0)).Fill(float.NegativeInfinity);
+                float* row = scores + (long)i * keys;
+                int visible = Math.Clamp(t0 + i - u0 + 1, 0, keys), gone = Form.Window is { } w ? Math.Clamp(t0 + i - w + 1 - u0, 0, keys) : 0;
+                new Span<float>(row + visible, keys - visible).Fill(float.NegativeInfinity);
+                new Span<float>(row, gone).Fill(float.NegativeInfinity);
             }
         }
+
+        private int RangesOf(int s, int first) => (Starts[s + 1] - Starts[s] - first + QueryRange - 1) / QueryRange;
     }
 
-    // One query block of one head: a running maximum and sum over key blocks.
+    // A range of queries of one head: each query keeps a running maximum and sum while blocks of keys pass by.
     private struct ForwardBody : IParallelBody
     {
-        public Blocks Blocks;
+        public Walk Walk;
         public float* O;
         public int First;
 
         public readonly void Run(int index)
         {
-            int h = index % Blocks.Form.Heads, d = Blocks.Form.HeadDim;
-            (int s, int t0) = Blocks.Locate(index / Blocks.Form.Heads, First);
-            int t1 = Math.Min(t0 + QueryBlock, Blocks.Starts[s + 1]), rows = t1 - t0;
-            using ScratchSet.Lease lease = Blocks.Pool.Scratch.Rent((QueryBlock * KeyBlock + 2 * QueryBlock) * sizeof(float));
-            float* scores = (float*)lease.Data, max = scores + QueryBlock * KeyBlock, sum = max + QueryBlock;
-            float* q = Blocks.Q + (long)(t0 - First) * Blocks.QWidth + h * d, o = O + (long)(t0 - First) * Blocks.QWidth + h * d;
-            new Span<float>(max, rows).Fill(float.NegativeInfinity);
-            new Span<float>(sum, rows).Clear();
-            int kv = h / Blocks.Group * d, from = Blocks.FirstKey(s, t0);
-            for (int u0 = from; u0 < t1; u0 += KeyBlock)
+            int h = index % Walk.Form.Heads, d = Walk.Form.HeadDim, width = Walk.QueryWidth;
+            (int s, int from, int to) = Walk.Locate(index / Walk.Form.Heads, First);
+            using ScratchSet.Lease lease = Walk.Pool.Scratch.Rent((nuint)(QueryBlock * KeyBlock + d * KeyStride + 2 * QueryRange) * sizeof(float));
+            float* scores = (float*)lease.Data, keysT = scores + QueryBlock * KeyBlock, max = keysT + d * KeyStride, sum = max + QueryRange;
+            long at = (long)(from - First) * width + h * d;
+            new Span<float>(max, to - from).Fill(float.NegativeInfinity);
+            new Span<float>(sum, to - from).Clear();
+            for (int t = 0; t < to - from; t++)
+                new Span<float>(O + at + (long)t * width, d).Clear();
+            for (int u0 = Walk.FirstKey(s, from); u0 < to; u0 += KeyBlock)
             {
-                int keys = Math.Min(KeyBlock, t1 - u0);
-                Gemm.RunSerial(Blocks.Pool, rows, keys, d, Blocks.Form.Scale, new GemmOperand(q, Blocks.QWidth), new GemmOperand(Blocks.K + (long)u0 * Blocks.KvWidth + kv, Blocks.KvWidth, true), 0f, scores, keys);
-                Blocks.Mask(scores, rows, keys, keys, t0, u0);
-                for (int i = 0; i < rows; i++)
-                    Fold(scores + (long)i * keys, keys, ref max[i], ref sum[i], o + (long)i * Blocks.QWidth, d);
-                Gemm.RunSerial(Blocks.Pool, rows, d, keys, 1f, new GemmOperand(scores, keys), new GemmOperand(Blocks.V + (long)u0 * Blocks.KvWidth + kv, Blocks.KvWidth), u0 == from ? 0f : 1f, o, Blocks.QWidth);
+                int count = Math.Min(KeyBlock, to - u0), stride = Stride(count);
+                long keyAt = (long)u0 * Walk.KeyWidth + h / Walk.Group * d;
+                // One transposition serves every block of queries.
+                Simd.Transpose(Walk.K + keyAt, Walk.KeyWidth, count, d, keysT, stride);
+                for (int t0 = from; t0 < to; t0 += QueryBlock)
+                {
+                    int t1 = Math.Min(t0 + QueryBlock, to), keys = Math.Min(count, t1 - u0);
+                    if (keys <= 0 || u0 + keys <= Walk.FirstKey(s, t0))
+                        continue;
+                    long rowAt = at + (long)(t0 - from) * width;
+                    Gemm.RunSerial(Walk.Pool, t1 - t0, keys, d, Walk.Form.Scale, new GemmOperand(Walk.Q + rowAt, width), new GemmOperand(keysT, stride), 0f, scores, keys);
+                    Walk.Mask(scores, t1 - t0, keys, t0, u0);
+                    for (int t = t0; t < t1; t++)
+                        Fold(scores + (long)(t - t0) * keys, keys, ref max[t - from], ref sum[t - from], O + at + (long)(t - from) * width, d);
+                    Gemm.RunSerial(Walk.Pool, t1 - t0, d, keys, 1f, new GemmOperand(scores, keys), new GemmOperand(Walk.V + keyAt, Walk.KeyWidth), 1f, O + rowAt, width);
+                }
             }
-            for (int i = 0; i < rows; i++)
+            for (int t = 0; t < to - from; t++)
             {
-                Simd.Scale(o + (long)i * Blocks.QWidth, 1f / sum[i], d);
-                Blocks.Lse[(long)h * Blocks.Rows + t0 - First + i] = max[i] + MathF.Log(sum[i]);
+                Simd.Scale(O + at + (long)t * width, 1f / sum[t], d);
+                Walk.Lse[(long)h * Walk.Rows + from - First + t] = max[t] + MathF.Log(sum[t]);
             }
         }
 
@@ -223,46 +234,55 @@ internal sealed unsafe class AttentionNode : Node
     // One key head of one sequence with all query heads that read it, so that dk and dv have one writer.
     private struct BackwardBody : IParallelBody
     {
-        public Blocks Blocks;
+        public Walk Walk;
         public float* O, Do, Dq, Dk, Dv;
 
         public readonly void Run(int index)
         {
-            int kvHead = index % Blocks.Form.KvHeads, s = index / Blocks.Form.KvHeads;
-            using ScratchSet.Lease lease = Blocks.Pool.Scratch.Rent(2 * QueryBlock * KeyBlock * sizeof(float));
-            for (int t0 = Blocks.Starts[s]; t0 < Blocks.Starts[s + 1]; t0 += QueryBlock)
+            int kvHead = index % Walk.Form.KvHeads, s = index / Walk.Form.KvHeads, d = Walk.Form.HeadDim, start = Walk.Starts[s], end = Walk.Starts[s + 1];
+            using ScratchSet.Lease lease = Walk.Pool.Scratch.Rent((nuint)(2 * QueryBlock * KeyBlock + 2 * d * KeyStride) * sizeof(float));
+            float* p = (float*)lease.Data, keysT = p + 2 * QueryBlock * KeyBlock, valuesT = keysT + d * KeyStride;
+            for (int u0 = start; u0 < end; u0 += KeyBlock)
             {
-                int t1 = Math.Min(t0 + QueryBlock, Blocks.Starts[s + 1]);
-                for (int h = kvHead * Blocks.Group; h < (kvHead + 1) * Blocks.Group; h++)
-                    for (int u0 = Blocks.FirstKey(s, t0); u0 < t1; u0 += KeyBlock)
-                        RunBlock(h, kvHead, t0, t1 - t0, u0, Math.Min(KeyBlock, t1 - u0), (float*)lease.Data);
+                int count = Math.Min(KeyBlock, end - u0), stride = Stride(count);
+                long keyAt = (long)u0 * Walk.KeyWidth + kvHead * d;
+                Simd.Transpose(Walk.K + keyAt, Walk.KeyWidth, count, d, keysT, stride);
+                Simd.Transpose(Walk.V + keyAt, Walk.KeyWidth, count, d, valuesT, stride);
+                for (int t0 = u0; t0 < end; t0 += QueryBlock)
+                {
+                    int t1 = Math.Min(t0 + QueryBlock, end), keys = Math.Min(count, t1 - u0);
+                    if (u0 + keys <= Walk.FirstKey(s, t0))
+                        break;
+                    for (int h = kvHead * Walk.Group; h < (kvHead + 1) * Walk.Group; h++)
+                        RunBlock(h, t0, t1 - t0, keyAt, u0, keys, p, keysT, valuesT, stride);
+                }
             }
         }
 
         // p = exp(s − lse), dv += pᵀ·do, ds = p∘(do·vᵀ − Σ do∘o), dq += scale·ds·k, dk += scale·dsᵀ·q
-        private readonly void RunBlock(int h, int kvHead, int t0, int rows, int u0, int keys, float* p)
+        private readonly void RunBlock(int h, int t0, int rows, long keyAt, int u0, int keys, float* p, float* keysT, float* valuesT, int stride)
         {
-            int d = Blocks.Form.HeadDim, qw = Blocks.QWidth, kw = Blocks.KvWidth;
-            float scale = Blocks.Form.Scale;
-            float* dp = p + QueryBlock * KeyBlock;
-            long qAt = (long)t0 * qw + h * d, kAt = (long)u0 * kw + kvHead * d;
-            WorkerPool pool = Blocks.Pool;
-            Gemm.RunSerial(pool, rows, keys, d, scale, new GemmOperand(Blocks.Q + qAt, qw), new GemmOperand(Blocks.K + kAt, kw, true), 0f, p, keys);
-            Blocks.Mask(p, rows, keys, keys, t0, u0);
-            float* lse = Blocks.Lse + (long)h * Blocks.Rows + t0;
+            int d = Walk.Form.HeadDim, qw = Walk.QueryWidth, kw = Walk.KeyWidth;
+            float scale = Walk.Form.Scale;
+            float* dp = p + QueryBlock * KeyBlock, lse = Walk.Lse + (long)h * Walk.Rows + t0;
+            long at = (long)t0 * qw + h * d;
+            WorkerPool pool = Walk.Pool;
+            var upstream = new GemmOperand(Do + at, qw);
+            Gemm.RunSerial(pool, rows, keys, d, scale, new GemmOperand(Walk.Q + at, qw), new GemmOperand(keysT, stride), 0f, p, keys);
+            Walk.Mask(p, rows, keys, t0, u0);
             for (int i = 0; i < rows; i++)
                 Simd.ExpSum(p + (long)i * keys, 1f, lse[i], keys);
             if (Dv is not null)
-                Gemm.RunSerial(pool, keys, d, rows, 1f, new GemmOperand(p, keys, true), new GemmOperand(Do + qAt, qw), 1f, Dv + kAt, kw);
+                Gemm.RunSerial(pool, keys, d, rows, 1f, new GemmOperand(p, keys, true), upstream, 1f, Dv + keyAt, kw);
             if (Dq is null && Dk is null)
                 return;
-            Gemm.RunSerial(pool, rows, keys, d, 1f, new GemmOperand(Do + qAt, qw), new GemmOperand(Blocks.V + kAt, kw, true), 0f, dp, keys);
+            Gemm.RunSerial(pool, rows, keys, d, 1f, upstream, new GemmOperand(valuesT, stride), 0f, dp, keys);
             for (int i = 0; i < rows; i++)
-                Simd.ScoreGradient(dp + (long)i * keys, p + (long)i * keys, Simd.Dot(Do + qAt + (long)i * qw, O + qAt + (long)i * qw, d), keys);
+                Simd.ScoreGradient(dp + (long)i * keys, p + (long)i * keys, Simd.Dot(Do + at + (long)i * qw, O + at + (long)i * qw, d), keys);
             if (Dq is not null)
-                Gemm.RunSerial(pool, rows, d, keys, scale, new GemmOperand(dp, keys), new GemmOperand(Blocks.K + kAt, kw), 1f, Dq + qAt, qw);
+                Gemm.RunSerial(pool, rows, d, keys, scale, new GemmOperand(dp, keys), new GemmOperand(Walk.K + keyAt, kw), 1f, Dq + at, qw);
             if (Dk is not null)
-                Gemm.RunSerial(pool, keys, d, rows, scale, new GemmOperand(dp, keys, true), new GemmOperand(Blocks.Q + qAt, qw), 1f, Dk + kAt, kw);
+                Gemm.RunSerial(pool, keys, d, rows, scale, new GemmOperand(dp, keys, true), new GemmOperand(Walk.Q + at, qw), 1f, Dk + keyAt, kw);
         }
     }
 }

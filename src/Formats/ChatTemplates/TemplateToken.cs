@@ -7,8 +7,8 @@ internal readonly record struct TemplateToken(TokenKind Kind, string Text, int L
 
     public override string ToString() => Kind switch
     {
-        TokenKind.BlockEnd => "the end of the tag",
-        TokenKind.End => "the end of the template",
+        TokenKind.BlockEnd => "end of the tag",
+        TokenKind.End => "end of the template",
         _ => TemplateSource.Name(Text),
     };
 }

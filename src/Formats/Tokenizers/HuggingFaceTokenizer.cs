@@ -108,7 +108,8 @@ public sealed class HuggingFaceTokenizer : ITokenizer
             _model.Encode(pieces[i], ids);
     }
 
-    private static string WellFormed(string text)
+    /// <summary>The text with U+FFFD for every lone surrogate.</summary>
+    internal static string WellFormed(string text)
     {
         if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
             return text;

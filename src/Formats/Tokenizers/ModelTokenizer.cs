@@ -40,14 +40,13 @@ public sealed class ModelTokenizer
         TokenizerConfig config = TokenizerConfig.Read(folder);
         TokenizerParts parts = JsonAt.ReadFile(path, TokenizerJson.Read);
 
-        int? IdOf(string role)
-        {
-            if (!config.SpecialTokens.TryGetValue(role, out string? token))
-                return null;
-            return parts.Vocabulary.IdOf(token) ?? throw new ModelFileException("TK014", path,
-                $"has no token {Shown.Name(token)}, which tokenizer_config.json or special_tokens_map.json names as {role}; the files do not belong together");
-        }
-        int? bos = IdOf("bos_token"), eos = IdOf("eos_token"), pad = IdOf("pad_token"), unk = IdOf("unk_token");
+        int IdOf(string token, string source) => parts.Vocabulary.IdOf(token) ?? throw new ModelFileException("TK014", path,
+            $"has no token {Shown.Name(token)}, which tokenizer_config.json or special_tokens_map.json names as {source}; the files do not belong together");
+        int? RoleId(string role) => config.SpecialTokens.TryGetValue(role, out string? token) ? IdOf(token, role) : null;
+
+        int? bos = RoleId("bos_token"), eos = RoleId("eos_token"), pad = RoleId("pad_token"), unk = RoleId("unk_token");
+        foreach ((string text, _) in config.OtherTokens)
+            _ = IdOf(text, "an added token");
         parts = parts with { AddedTokens = MarkSpecial(parts, config) };
         if (config.Frame is { } frame)
             parts = parts with { Frame = new SpecialFrame(Frame(frame.Bos, bos, "bos"), Frame(frame.Eos, eos, "eos")) };
@@ -63,7 +62,7 @@ public sealed class ModelTokenizer
     private static List<AddedToken> MarkSpecial(TokenizerParts parts, TokenizerConfig config)
     {
         var tokens = parts.AddedTokens.ToList();
-        foreach (string text in config.SpecialTokens.Values.Concat(config.AdditionalSpecialTokens).Distinct())
+        foreach (string text in config.SpecialTokens.Values.Concat(config.OtherTokens.Where(t => t.Special).Select(t => t.Text)).Distinct())
         {
             int known = tokens.FindIndex(t => t.Content == text);
             if (known >= 0)

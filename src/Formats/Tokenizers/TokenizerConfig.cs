@@ -16,8 +16,8 @@ internal sealed record TokenizerConfig
     /// <summary>Token texts by role: bos_token, eos_token, pad_token, unk_token.</summary>
     public required IReadOnlyDictionary<string, string> SpecialTokens { get; init; }
 
-    /// <summary>Further special tokens without a role.</summary>
-    public required IReadOnlyList<string> AdditionalSpecialTokens { get; init; }
+    /// <summary>Further tokens without a role (additional_special_tokens, added_tokens_decoder), and whether each is special.</summary>
+    public required IReadOnlyList<(string Text, bool Special)> OtherTokens { get; init; }
 
     /// <summary>Whether BOS and EOS frame a text whatever the post-processor says, or null where the post-processor decides.</summary>
     public (bool Bos, bool Eos)? Frame { get; init; }
@@ -29,14 +29,14 @@ internal sealed record TokenizerConfig
     {
         var tokens = new Dictionary<string, string>();
         var mentioned = new HashSet<string>();
-        var additional = new List<string>();
-        var config = new TokenizerConfig { SpecialTokens = tokens, AdditionalSpecialTokens = additional };
+        var others = new List<(string, bool)>();
+        var config = new TokenizerConfig { SpecialTokens = tokens, OtherTokens = others };
         string main = Path.Combine(folder, "tokenizer_config.json");
         if (File.Exists(main))
         {
             config = JsonAt.ReadFile(main, root =>
             {
-                ReadTokens(root, tokens, mentioned, additional);
+                ReadTokens(root, tokens, mentioned, others);
                 return config with { Frame = ReadFrame(root), ChatTemplate = ReadTemplate(root) };
             });
         }
@@ -45,7 +45,7 @@ internal sealed record TokenizerConfig
         {
             _ = JsonAt.ReadFile(map, root =>
             {
-                ReadTokens(root, tokens, mentioned, additional);
+                ReadTokens(root, tokens, mentioned, others);
                 return true;
             });
         }
@@ -54,7 +54,7 @@ internal sealed record TokenizerConfig
     }
 
     /// <summary>A role that one file mentions, even as null, is not looked up in the next.</summary>
-    private static void ReadTokens(JsonAt root, Dictionary<string, string> tokens, HashSet<string> mentioned, List<string> additional)
+    private static void ReadTokens(JsonAt root, Dictionary<string, string> tokens, HashSet<string> mentioned, List<(string, bool)> others)
     {
         foreach (string role in Roles)
         {
@@ -63,8 +63,9 @@ internal sealed record TokenizerConfig
                 tokens.Add(role, TokenText(token.Value));
         }
         foreach (JsonAt token in root.Optional("additional_special_tokens")?.Items() ?? [])
-            if (TokenText(token) is var text && !additional.Contains(text))
-                additional.Add(text);
+            others.Add((TokenText(token), true));
+        foreach ((_, JsonAt token) in root.Optional("added_tokens_decoder")?.Members() ?? [])
+            others.Add((token.Text("content"), token.Flag("special", false)));
     }
 
     private static string TokenText(JsonAt token) => token.Kind == JsonValueKind.Object ? token.Text("content") : token.Text();

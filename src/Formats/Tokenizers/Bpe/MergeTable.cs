@@ -6,7 +6,7 @@ namespace Marrow.Formats.Tokenizers.Bpe;
 /// </summary>
 internal sealed class MergeTable(int expected)
 {
-    private readonly Dictionary<long, (int Rank, int Merged)> _merges = new(expected);
+    private readonly Dictionary<ulong, (int Rank, int Merged)> _merges = new(expected);
 
     public int Count => _merges.Count;
 
@@ -20,5 +20,6 @@ internal sealed class MergeTable(int expected)
         return found;
     }
 
-    private static long Key(int left, int right) => ((long)left << 32) | (uint)right;
+    // An odd factor keeps keys distinct; without it .NET's hash, left ^ right, would put all doubled tokens into one bucket.
+    private static ulong Key(int left, int right) => unchecked((((ulong)(uint)left << 32) | (uint)right) * 0x9E3779B97F4A7C15UL);
 }

@@ -47,23 +47,24 @@ internal static class PairMerger
         var previous = new int[n];
         var rank = new int[n];
         var into = new int[n];
-        var queue = new PriorityQueue<int, long>();
+        var queue = new PairQueue(n);
         for (int i = 0; i < n; i++)
         {
             next[i] = i + 1;
             previous[i] = i - 1;
+            rank[i] = None;
         }
         for (int i = 0; i < n; i++)
             Look(i, symbols);
 
-        while (queue.TryDequeue(out int at, out long priority))
+        while (queue.TryDequeue(out int queued, out int at))
         {
             steps++;
-            if (rank[at] != (int)(priority >> 32))
+            if (rank[at] != queued)
                 continue;
             int gone = next[at];
             symbols[at] = into[at];
-            rank[gone] = None;
+            rank[at] = rank[gone] = None;
             next[at] = next[gone];
             if (next[at] < n)
                 previous[next[at]] = at;
@@ -79,11 +80,13 @@ internal static class PairMerger
 
         void Look(int i, Span<int> all)
         {
-            rank[i] = None;
-            if (next[i] >= n || !table.TryGet(all[i], all[next[i]], out int found, out into[i]))
-                return;
+            int found = None;
+            if (next[i] >= n || !table.TryGet(all[i], all[next[i]], out found, out into[i]))
+                found = None;
+            // An entry of the same rank is still in the queue and serves again.
+            if (found != None && found != rank[i])
+                queue.Enqueue(found, i);
             rank[i] = found;
-            queue.Enqueue(i, ((long)found << 32) | (uint)i);
         }
     }
 }

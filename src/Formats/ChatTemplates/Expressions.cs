@@ -142,7 +142,7 @@ internal sealed class MemberExpression(int line, Expression target, Expression k
                 index += index < 0 ? list.Count : 0;
                 return index >= 0 && index < list.Count ? list[(int)index] : found;
             case (string text, long index):
-                run.Charge(Line, 4L * text.Length);
+                run.ChargeList(Line, text.Length);
                 List<object?> characters = PythonText.Characters(text);
                 index += index < 0 ? characters.Count : 0;
                 return index >= 0 && index < characters.Count ? characters[(int)index] : found;
@@ -170,7 +170,7 @@ internal sealed class SliceExpression(int line, Expression target, Expression? f
         if (stride == 0 || value is not (string or List<object?>))
             throw run.Error(Line, stride == 0 ? "a slice needs a step that is not 0" : $"cannot slice {TemplateValues.Kind(value)}");
         List<object?> items = TemplateValues.Iterate(run, Line, value);
-        run.Charge(Line, items.Count);
+        run.ChargeList(Line, items.Count);
         long Place(long? bound, long absent, long low, long high) =>
             bound is not { } b ? absent : Math.Clamp(b < 0 ? Math.Max(b, -items.Count - 1L) + items.Count : b, low, high);
         bool forward = stride > 0;

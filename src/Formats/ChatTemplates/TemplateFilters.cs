@@ -49,11 +49,12 @@ internal static class TemplateFilters
             case "last":
                 return Items() is [.., var last] ? last : new Undefined("the last of nothing");
             case "list":
-                run.Charge(line, Items().Count);
-                return new List<object?>(Items());
+                List<object?> copy = [.. Items()];
+                run.ChargeList(line, copy.Count);
+                return copy;
             case "reverse":
                 List<object?> reversed = [.. Items()];
-                run.Charge(line, reversed.Count);
+                run.ChargeList(line, reversed.Count);
                 reversed.Reverse();
                 return value is string ? string.Concat(reversed) : reversed;
             case "items":
@@ -104,8 +105,8 @@ internal static class TemplateFilters
     {
         string margin = new(' ', (int)Math.Clamp(call.Integer(0, "width", 4), 0, 1000));
         bool first = TemplateValues.IsTrue(call.Argument(1, "first", false)), blank = TemplateValues.IsTrue(call.Argument(2, "blank", false));
+        call.Run.Charge(call.Line, (text.AsSpan().Count('\n') + 1L) * (margin.Length + 16));
         string[] lines = text.Split('\n');
-        call.Run.Charge(call.Line, (long)lines.Length * (margin.Length + 1));
         for (int i = 0; i < lines.Length; i++)
             if (i == 0 ? first : blank || lines[i].Length > 0)
                 lines[i] = margin + lines[i];
@@ -120,7 +121,7 @@ internal static class TemplateFilters
 
     private static List<object?> Map(CallValues call, List<object?> items)
     {
-        call.Run.Charge(call.Line, items.Count);
+        call.Run.ChargeList(call.Line, items.Count);
         if (call.Positional.Count == 0)
             return Pick(items, call.Allow(0, "attribute").Text(0, "attribute"));
         string filter = call.Text(0);
@@ -130,7 +131,7 @@ internal static class TemplateFilters
 
     private static List<object?> Select(CallValues call, List<object?> items, string? attribute, int testAt, bool keep)
     {
-        call.Run.Charge(call.Line, items.Count);
+        call.Run.ChargeList(call.Line, items.Count);
         string? test = call.OptionalText(testAt);
         CallValues inner = call with { Callee = $"the test {test}", Positional = call.Positional[Math.Min(testAt + 1, call.Positional.Count)..] };
         return items.FindAll(item =>

@@ -50,7 +50,7 @@ internal static class TemplateFunctions
         {
             if (numbers.Count == LongestRange)
                 throw call.Run.Error(call.Line, $"range() goes over {LongestRange} numbers");
-            call.Run.Charge(call.Line, 1);
+            call.Run.ChargeList(call.Line, 1);
             numbers.Add((long)i);
         }
         return numbers;

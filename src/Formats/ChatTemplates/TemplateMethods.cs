@@ -35,7 +35,7 @@ internal static class TemplateMethods
 
     private static object? OfMap(TemplateMap map, string name, CallValues call)
     {
-        call.Run.Charge(call.Line, map.Count);
+        call.Run.ChargeList(call.Line, map.Count);
         switch (name)
         {
             case "get":
@@ -82,10 +82,14 @@ internal static class TemplateMethods
     {
         long most = call.Integer(1, "maxsplit", -1);
         if (call.OptionalText(0, "sep") is not { } separator)
+        {
+            call.Run.ChargeList(call.Line, text.Length / 2);
             return most < 0 ? PythonText.Words(text) : throw call.Run.Unsupported(call.Line, "split() at white space with a limit");
+        }
         if (separator.Length == 0)
             throw call.Run.Error(call.Line, "split() needs a separator that is not empty");
         call.Run.ChargeSearch(call.Line, text, separator);
+        call.Run.ChargeList(call.Line, text.AsSpan().Count(separator));
         return [.. text.Split(separator, most is < 0 or >= int.MaxValue ? int.MaxValue : (int)most + 1)];
     }
 

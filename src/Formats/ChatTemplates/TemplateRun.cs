@@ -8,6 +8,7 @@ internal sealed class TemplateRun(TemplateSource source, TimeProvider clock)
     /// <summary>One unit is a character copied or looked at; an evaluated node costs ten.</summary>
     private const long WorkLimit = 100_000_000;
     private const int NodeCost = 10;
+    private const int MemberCost = 16;
     private const int OutputLimit = 32 << 20;
     private const int DepthLimit = 400;
 
@@ -29,6 +30,9 @@ internal sealed class TemplateRun(TemplateSource source, TimeProvider clock)
         if (_work < 0)
             throw source.Error("CT004", line, "the template does too much work for one conversation; simplify it or shorten the conversation");
     }
+
+    /// <summary>Pays for a list of so many members.</summary>
+    public void ChargeList(int line, long members) => Charge(line, MemberCost * members);
 
     /// <summary>Pays for looking for one text in another, whose worst case is the product of their lengths.</summary>
     public void ChargeSearch(int line, string text, string sought) =>

@@ -137,10 +137,10 @@ internal static class TemplateValues
             case List<object?> list:
                 return list;
             case TemplateMap map:
-                run.Charge(line, map.Count);
+                run.ChargeList(line, map.Count);
                 return [.. map.Keys];
             case string text:
-                run.Charge(line, 4L * text.Length);
+                run.ChargeList(line, text.Length);
                 return PythonText.Characters(text);
             case Undefined:
                 return [];
@@ -157,7 +157,7 @@ internal static class TemplateValues
                 run.Charge(line, x.Length + y.Length);
                 return x + y;
             case (List<object?> x, List<object?> y):
-                run.Charge(line, x.Count + y.Count);
+                run.ChargeList(line, x.Count + y.Count);
                 return new List<object?>([.. x, .. y]);
             default:
                 return Arithmetic(run, line, "+", a, b);

@@ -28,7 +28,7 @@ internal sealed record CallValues(TemplateRun Run, int Line, string Callee, List
             throw Run.Unsupported(Line, $"{Callee} with {Positional.Count} arguments");
         foreach (string name in Named.Keys)
             if (!names.Contains(name))
-                throw Run.Unsupported(Line, $"{Callee} with the argument {TemplateSource.Name(name)}");
+                throw Run.Unsupported(Line, $"{Callee} with the argument {Echo.Quote(name)}");
         return this;
     }
 

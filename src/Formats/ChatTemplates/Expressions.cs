@@ -147,7 +147,7 @@ internal sealed class MemberExpression(int line, Expression target, Expression k
                 index += index < 0 ? characters.Count : 0;
                 return index >= 0 && index < characters.Count ? characters[(int)index] : found;
             case (Undefined, _):
-                throw run.Error(Line, $"cannot read {(at is string s ? TemplateSource.Name(s) : "an element")} of {TemplateValues.Kind(value)}");
+                throw run.Error(Line, $"cannot read {(at is string s ? Echo.Quote(s) : "an element")} of {TemplateValues.Kind(value)}");
             default:
                 return found;
         }
@@ -212,7 +212,7 @@ internal sealed class CallExpression(int line, Expression target, CallArguments 
         return scope.Find(name) switch
         {
             TemplateFunction function => function(arguments.Evaluate(run, scope, Line, $"{name}()")),
-            var other => throw run.Error(Line, $"{TemplateSource.Name(name)} is not a function but {TemplateValues.Kind(other)}"),
+            var other => throw run.Error(Line, $"{Echo.Quote(name)} is not a function but {TemplateValues.Kind(other)}"),
         };
     }
 }

@@ -143,7 +143,7 @@ internal sealed class SetStatement(int line, List<string> targets, string? membe
         else if (scope.Find(targets[0]) is TemplateNamespace space)
             space.Members[member] = result;
         else
-            throw run.Error(Line, $"{TemplateSource.Name(targets[0])} is not a namespace, so its members cannot be set");
+            throw run.Error(Line, $"{Echo.Quote(targets[0])} is not a namespace, so its members cannot be set");
         return Flow.Next;
     }
 }

@@ -68,7 +68,7 @@ internal static class TemplateFilters
             case "selectattr" or "rejectattr":
                 return Select(call, Items(), call.Text(0), 1, keep: name == "selectattr");
             default:
-                throw run.Unsupported(line, $"the filter {TemplateSource.Name(name)}");
+                throw run.Unsupported(line, $"the filter {Echo.Quote(name)}");
         }
     }
 

@@ -11,7 +11,7 @@ internal static class TemplateFunctions
     public static void AddTo(TemplateScope scope)
     {
         scope["raise_exception"] = new TemplateFunction(call =>
-            throw call.Run.Raised(call.Line, TemplateSource.Name(TemplateValues.Text(call.Run, call.Line, call.Allow(1, "message").Argument(0, "message", "no reason given")))));
+            throw call.Run.Raised(call.Line, Echo.Quote(TemplateValues.Text(call.Run, call.Line, call.Allow(1, "message").Argument(0, "message", "no reason given")))));
         scope["namespace"] = new TemplateFunction(Namespace);
         scope["dict"] = new TemplateFunction(Map);
         scope["range"] = new TemplateFunction(Range);

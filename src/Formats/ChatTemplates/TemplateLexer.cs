@@ -151,7 +151,7 @@ internal sealed class TemplateLexer
             _at += op.Length;
             return op is "(" or "[" or "{" ? 1 : op is ")" or "]" or "}" ? -1 : 0;
         }
-        throw _source.Syntax(line, $"unexpected character {TemplateSource.Name(_text.Substring(_at, 1))}");
+        throw _source.Syntax(line, $"unexpected character {Echo.Quote(_text.Substring(_at, 1))}");
     }
 
     private void ReadNumber(int line)

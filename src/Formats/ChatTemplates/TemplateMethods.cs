@@ -94,5 +94,5 @@ internal static class TemplateMethods
     }
 
     private static MarrowException Unknown(object? self, CallValues call) =>
-        call.Run.Unsupported(call.Line, $"the method {TemplateSource.Name(call.Callee)} of {TemplateValues.Kind(self)}");
+        call.Run.Unsupported(call.Line, $"the method {Echo.Quote(call.Callee)} of {TemplateValues.Kind(self)}");
 }

@@ -93,7 +93,7 @@ internal sealed class TemplateParser
                 _cursor.ExpectEnd();
                 return Body(name, "endgeneration");
             default:
-                throw _source.Unsupported(line, $"the tag {TemplateSource.Name(name)} here");
+                throw _source.Unsupported(line, $"the tag {Echo.Quote(name)} here");
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Marrow.Formats.Tokenizers;
 
 namespace Marrow.Formats.ChatTemplates;
 
@@ -13,6 +12,4 @@ internal sealed record TemplateSource(string File)
 
     public MarrowException Unsupported(int line, string what) =>
         Error("CT001", line, $"{what} is not supported; simplify the template, or format the conversations yourself");
-
-    public static string Name(string name) => Shown.Name(name);
 }

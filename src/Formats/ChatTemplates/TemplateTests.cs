@@ -33,7 +33,7 @@ internal static class TemplateTests
             "lt" or "lessthan" or "<" => TemplateValues.Compare(run, line, value, Other()) < 0,
             "ge" or ">=" => TemplateValues.Compare(run, line, value, Other()) >= 0,
             "le" or "<=" => TemplateValues.Compare(run, line, value, Other()) <= 0,
-            _ => throw run.Unsupported(line, $"the test {TemplateSource.Name(name)}"),
+            _ => throw run.Unsupported(line, $"the test {Echo.Quote(name)}"),
         };
     }
 }

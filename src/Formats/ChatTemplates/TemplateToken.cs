@@ -9,7 +9,7 @@ internal readonly record struct TemplateToken(TokenKind Kind, string Text, int L
     {
         TokenKind.BlockEnd => "end of the tag",
         TokenKind.End => "end of the template",
-        _ => TemplateSource.Name(Text),
+        _ => Echo.Quote(Text),
     };
 }
 

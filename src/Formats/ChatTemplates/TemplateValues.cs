@@ -39,7 +39,7 @@ internal static class TemplateValues
     public static string Kind(object? value) => value switch
     {
         null => "none",
-        Undefined u => TemplateSource.Name(u.Name) + ", which is undefined",
+        Undefined u => Echo.Quote(u.Name) + ", which is undefined",
         bool => "a boolean",
         long or double => "a number",
         string => "a string",

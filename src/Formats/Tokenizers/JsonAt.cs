@@ -6,37 +6,19 @@ namespace Marrow.Formats.Tokenizers;
 /// <summary>A JSON value that knows its file and its place in it, so that every error names both.</summary>
 internal readonly struct JsonAt(string file, string place, JsonElement value)
 {
-    private const long LargestFile = 256L << 20;
-
     public JsonElement Value => value;
 
     public string File => file;
 
     public JsonValueKind Kind => value.ValueKind;
 
-    /// <summary>Reads the whole file, at most 256 MiB, and hands its root to <paramref name="read"/>; what the JSON reader throws becomes TK008.</summary>
-    public static T ReadFile<T>(string path, Func<JsonAt, T> read)
-    {
-        byte[] bytes;
-        try
-        {
-            long length = new FileInfo(path).Length;
-            if (length > LargestFile)
-                throw new ModelFileException("TK010", path, $"the file has {length} bytes; JSON files of a tokenizer may have {LargestFile}");
-            bytes = System.IO.File.ReadAllBytes(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
-        {
-            throw new ModelFileException("TK010", path, $"cannot be read ({e.Message}); check that the file exists and may be read", e);
-        }
-        return ReadBytes(path, bytes, read);
-    }
+    /// <summary>Reads the whole file and hands its root to <paramref name="read"/>; what the JSON reader throws becomes TK008.</summary>
+    public static T ReadFile<T>(string path, Func<JsonAt, T> read) => ReadBytes(path, InputFile.ReadAll(path), read);
 
     /// <summary>As <see cref="ReadFile{T}"/>, for JSON that is in memory; <paramref name="file"/> is its name in messages.</summary>
     public static T ReadBytes<T>(string file, ReadOnlyMemory<byte> bytes, Func<JsonAt, T> read)
     {
-        ReadOnlySpan<byte> byteOrderMark = [0xEF, 0xBB, 0xBF];
-        if (bytes.Span.StartsWith(byteOrderMark))
+        if (bytes.Span.StartsWith("\uFEFF"u8))
             bytes = bytes[3..];
         try
         {
@@ -54,7 +36,7 @@ internal readonly struct JsonAt(string file, string place, JsonElement value)
         new(code, file, $"{place}: {message}", inner);
 
     public ModelFileException Unsupported(string what, string name) =>
-        Error("TK006", $"{Path.GetFileName(file)} uses {what} {Shown.Name(name)}, which is not supported");
+        Error("TK006", $"{Path.GetFileName(file)} uses {what} {Echo.Quote(name)}, which is not supported");
 
     /// <summary>The member, or null where it is absent or null.</summary>
     public JsonAt? Optional(string key)
@@ -92,7 +74,7 @@ internal readonly struct JsonAt(string file, string place, JsonElement value)
         if (value.ValueKind != JsonValueKind.Number)
             throw Expected("an integer");
         if (!value.TryGetInt64(out long number) || number < 0 || number > largest)
-            throw Error("TK003", $"{Shown.Name(value.GetRawText())} is not an integer from 0 to {largest}");
+            throw Error("TK003", $"{Echo.Quote(value.GetRawText())} is not an integer from 0 to {largest}");
         return (int)number;
     }
 

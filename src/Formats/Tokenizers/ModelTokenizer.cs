@@ -1,4 +1,5 @@
 using Marrow.Formats.ChatTemplates;
+using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Tokenizers.PostProcessors;
 
 namespace Marrow.Formats.Tokenizers;
@@ -31,17 +32,16 @@ public sealed class ModelTokenizer
     public IChatTemplate? ChatTemplate { get; }
 
     /// <summary>Reads tokenizer.json and, where they exist, tokenizer_config.json, special_tokens_map.json, generation_config.json and chat_template.jinja.</summary>
-    /// <exception cref="MarrowException">TK001 to TK011, TK013: no tokenizer.json, or a file of the folder is damaged or uses what is not supported.</exception>
+    /// <exception cref="MarrowException">TK001 to TK014, IO001 to IO006, HF002 to HF012: no tokenizer.json, or a file of the folder is damaged or uses what is not supported.</exception>
     public static ModelTokenizer Load(string folder)
     {
-        string path = Path.Combine(folder, "tokenizer.json");
-        if (!File.Exists(path))
-            throw new ModelFileException("TK013", path, Remedy(folder));
-        TokenizerConfig config = TokenizerConfig.Read(folder);
+        TokenizerFiles files = TokenizerFiles.Find(folder);
+        string path = files.Tokenizer ?? throw new ModelFileException("TK013", Path.Combine(folder, "tokenizer.json"), Remedy(folder, files));
+        TokenizerConfig config = TokenizerConfig.Read(files);
         TokenizerParts parts = JsonAt.ReadFile(path, TokenizerJson.Read);
 
         int IdOf(string token, string source) => parts.Vocabulary.IdOf(token) ?? throw new ModelFileException("TK014", path,
-            $"has no token {Shown.Name(token)}, which tokenizer_config.json or special_tokens_map.json names as {source}; the files do not belong together");
+            $"has no token {Echo.Quote(token)}, which tokenizer_config.json or special_tokens_map.json names as {source}; the files do not belong together");
         int? RoleId(string role) => config.SpecialTokens.TryGetValue(role, out string? token) ? IdOf(token, role) : null;
 
         int? bos = RoleId("bos_token"), eos = RoleId("eos_token"), pad = RoleId("pad_token"), unk = RoleId("unk_token");
@@ -75,25 +75,16 @@ public sealed class ModelTokenizer
 
     private static List<int> ReadStopIds(string folder, int? eos)
     {
-        List<int> ids = eos is { } id ? [id] : [];
         string path = Path.Combine(folder, "generation_config.json");
-        if (!File.Exists(path))
-            return ids;
-        return JsonAt.ReadFile(path, root =>
-        {
-            if (root.Optional("eos_token_id") is { } stop)
-                foreach (JsonAt one in stop.Kind == System.Text.Json.JsonValueKind.Array ? stop.Items() : [stop])
-                    if (one.Id() is var value && !ids.Contains(value))
-                        ids.Add(value);
-            return ids;
-        });
+        IEnumerable<int> named = File.Exists(path) ? GenerationConfig.Read(path).EosIds : [];
+        return (eos is { } id ? named.Prepend(id) : named).Distinct().ToList();
     }
 
-    private static string Remedy(string folder)
+    private static string Remedy(string folder, TokenizerFiles files)
     {
         if (!Directory.Exists(folder))
             return "the folder does not exist";
-        return File.Exists(Path.Combine(folder, "tokenizer.model"))
+        return files.SentencePiece is not null
             ? "not found; the folder has only tokenizer.model. Save the fast tokenizer beside it, with transformers: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
             : "not found; copy tokenizer.json and tokenizer_config.json of the model into the folder";
     }

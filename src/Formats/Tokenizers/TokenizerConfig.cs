@@ -1,12 +1,12 @@
 using System.Text;
 using System.Text.Json;
+using Marrow.Formats.HuggingFace;
 
 namespace Marrow.Formats.Tokenizers;
 
 /// <summary>What tokenizer_config.json, special_tokens_map.json and chat_template.jinja add to tokenizer.json (spec/formats.md §6.1).</summary>
 internal sealed record TokenizerConfig
 {
-    private const long LongestTemplate = 4 << 20;
     private static readonly string[] Roles = ["bos_token", "eos_token", "pad_token", "unk_token"];
 
     // The classes of transformers whose fast tokenizers build their post-processor from add_bos_token and add_eos_token;
@@ -25,14 +25,13 @@ internal sealed record TokenizerConfig
     /// <summary>The Jinja source and the file it comes from.</summary>
     public (string Source, string File)? ChatTemplate { get; init; }
 
-    public static TokenizerConfig Read(string folder)
+    public static TokenizerConfig Read(TokenizerFiles files)
     {
         var tokens = new Dictionary<string, string>();
         var mentioned = new HashSet<string>();
         var others = new List<(string, bool)>();
         var config = new TokenizerConfig { SpecialTokens = tokens, OtherTokens = others };
-        string main = Path.Combine(folder, "tokenizer_config.json");
-        if (File.Exists(main))
+        if (files.Config is { } main)
         {
             config = JsonAt.ReadFile(main, root =>
             {
@@ -40,8 +39,7 @@ internal sealed record TokenizerConfig
                 return config with { Frame = ReadFrame(root), ChatTemplate = ReadTemplate(root) };
             });
         }
-        string map = Path.Combine(folder, "special_tokens_map.json");
-        if (File.Exists(map))
+        if (files.SpecialTokens is { } map)
         {
             _ = JsonAt.ReadFile(map, root =>
             {
@@ -49,8 +47,7 @@ internal sealed record TokenizerConfig
                 return true;
             });
         }
-        string template = Path.Combine(folder, "chat_template.jinja");
-        return File.Exists(template) ? config with { ChatTemplate = (ReadText(template), template) } : config;
+        return files.ChatTemplate is { } template ? config with { ChatTemplate = (ReadText(template), template) } : config;
     }
 
     /// <summary>A role that one file mentions, even as null, is not looked up in the next.</summary>
@@ -95,13 +92,11 @@ internal sealed record TokenizerConfig
     {
         try
         {
-            if (new FileInfo(path).Length > LongestTemplate)
-                throw new ModelFileException("TK010", path, $"a chat template may have {LongestTemplate} bytes");
-            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(path)).TrimStart('\uFEFF');
+            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(InputFile.ReadAll(path)).TrimStart('\uFEFF');
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or DecoderFallbackException)
+        catch (DecoderFallbackException e)
         {
-            throw new ModelFileException("TK010", path, $"cannot be read as UTF-8 text: {e.Message}", e);
+            throw new ModelFileException("TK008", path, $"is not UTF-8 text: {e.Message}; save it as UTF-8", e);
         }
     }
 }

@@ -11,7 +11,7 @@ namespace Marrow.Formats.Tokenizers;
 public static class TokenizerJson
 {
     /// <summary>The tokenizer in the file; it knows no BOS or EOS, which stand in other files (<see cref="ModelTokenizer"/>).</summary>
-    /// <exception cref="MarrowException">TK001 to TK011: the file cannot be read, is damaged or uses what is not supported.</exception>
+    /// <exception cref="MarrowException">TK001 to TK011, IO001 to IO006: the file cannot be read, is damaged or uses what is not supported.</exception>
     public static HuggingFaceTokenizer Load(string path) => new(JsonAt.ReadFile(path, Read));
 
     /// <summary>The same from text; <paramref name="name"/> stands for the file in messages.</summary>
@@ -40,9 +40,9 @@ public static class TokenizerJson
     private static AddedToken Include(JsonAt json, AddedToken token, Vocabulary vocabulary)
     {
         if (vocabulary.IdOf(token.Content) is { } known)
-            return known == token.Id ? token : throw json.Error("TK003", $"the added token {Shown.Name(token.Content)} has id {token.Id}, but {known} in the vocabulary");
+            return known == token.Id ? token : throw json.Error("TK003", $"the added token {Echo.Quote(token.Content)} has id {token.Id}, but {known} in the vocabulary");
         return vocabulary.TryAdd(token.Content, token.Id)
             ? token
-            : throw json.Error("TK003", $"the added token {Shown.Name(token.Content)} has id {token.Id}, which is already another token's");
+            : throw json.Error("TK003", $"the added token {Echo.Quote(token.Content)} has id {token.Id}, which is already another token's");
     }
 }

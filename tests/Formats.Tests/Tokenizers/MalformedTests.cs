@@ -138,5 +138,5 @@ public class MalformedTests
 
     [Fact]
     public void A_file_that_is_not_there() =>
-        Assert.Equal("TK010", Assert.Throws<ModelFileException>(() => TokenizerJson.Load(Path.Combine(Path.GetTempPath(), "no", "tokenizer.json"))).Code);
+        Assert.Equal("IO003", Assert.Throws<ModelFileException>(() => TokenizerJson.Load(Path.Combine(Path.GetTempPath(), "no", "tokenizer.json"))).Code);
 }

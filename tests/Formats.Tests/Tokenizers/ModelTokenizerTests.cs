@@ -6,18 +6,16 @@ namespace Marrow.Formats.Tests.Tokenizers;
 
 public sealed class ModelTokenizerTests(ITestOutputHelper output) : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("marrow-tokenizer-").FullName;
+    private readonly TemporaryFolder _folder = new();
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
-
-    private void Write(string name, string text) => File.WriteAllText(Path.Combine(_folder, name), text);
+    public void Dispose() => _folder.Dispose();
 
     private ModelTokenizer Load(string? config = null, JsonObject? tokenizer = null)
     {
-        Write("tokenizer.json", (tokenizer ?? TinyTokenizers.SentencePiece()).ToJsonString());
+        _folder.Put("tokenizer.json", (tokenizer ?? TinyTokenizers.SentencePiece()).ToJsonString());
         if (config is not null)
-            Write("tokenizer_config.json", config);
-        return ModelTokenizer.Load(_folder);
+            _folder.Put("tokenizer_config.json", config);
+        return ModelTokenizer.Load(_folder.Path);
     }
 
     private static readonly ChatMessage[] Hello = [new("user", "ab")];
@@ -46,8 +44,8 @@ public sealed class ModelTokenizerTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public void The_map_fills_what_the_configuration_does_not_mention()
     {
-        Write("special_tokens_map.json", """{ "bos_token": "c", "eos_token": { "content": "</s>" }, "unk_token": "<unk>" }""");
-        Write("generation_config.json", """{ "eos_token_id": [2, 7] }""");
+        _folder.Put("special_tokens_map.json", """{ "bos_token": "c", "eos_token": { "content": "</s>" }, "unk_token": "<unk>" }""");
+        _folder.Put("generation_config.json", """{ "eos_token_id": [2, 7] }""");
         ModelTokenizer model = Load("""{ "bos_token": "<s>", "unk_token": null }""");
         Assert.Equal((1, 2, null, null), (model.BosId, model.EosId, model.PadId, model.UnkId));
         Assert.Equal([2, 7], model.StopIds);
@@ -67,7 +65,7 @@ public sealed class ModelTokenizerTests(ITestOutputHelper output) : IDisposable
         Assert.Equal("D", Load(named).ChatTemplate!.Render(Hello, false));
         Assert.Equal("T", Load("""{ "chat_template": [{ "name": "x", "template": "T" }] }""").ChatTemplate!.Render(Hello, false));
         Assert.Equal("TK009", Assert.Throws<ModelFileException>(() => Load(named.Replace("default", "other", StringComparison.Ordinal))).Code);
-        Write("chat_template.jinja", "J\n");
+        _folder.Put("chat_template.jinja", "J\n");
         Assert.Equal("J", Load(named).ChatTemplate!.Render(Hello, false));
     }
 
@@ -95,20 +93,20 @@ public sealed class ModelTokenizerTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public void A_missing_file_names_the_remedy()
     {
-        Assert.Contains("copy tokenizer.json", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder)).Message, StringComparison.Ordinal);
-        Write("tokenizer.model", "x");
-        Assert.Contains("save_pretrained", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder)).Message, StringComparison.Ordinal);
-        Assert.Contains("does not exist", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(Path.Combine(_folder, "x"))).Message, StringComparison.Ordinal);
+        Assert.Contains("copy tokenizer.json", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
+        _folder.Put("tokenizer.model", "x");
+        Assert.Contains("save_pretrained", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("does not exist", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder["x"])).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Qwen3_as_a_folder()
     {
-        if (Fixtures.Find(output, "tokenizers/qwen3-tokenizer.json") is not { } path)
+        if (!Fixtures.Find(output, "tokenizers/qwen3-tokenizer.json", out string path))
             return;
-        File.Copy(path, Path.Combine(_folder, "tokenizer.json"));
-        File.Copy(path.Replace("tokenizer.json", "tokenizer_config.json", StringComparison.Ordinal), Path.Combine(_folder, "tokenizer_config.json"));
-        ModelTokenizer model = ModelTokenizer.Load(_folder);
+        File.Copy(path, _folder["tokenizer.json"]);
+        File.Copy(path.Replace("tokenizer.json", "tokenizer_config.json", StringComparison.Ordinal), _folder["tokenizer_config.json"]);
+        ModelTokenizer model = ModelTokenizer.Load(_folder.Path);
         Assert.Equal((null, 151645, 151643, null), (model.BosId, model.EosId, model.PadId, model.UnkId));
 
         string prompt = model.ChatTemplate!.Render([new("system", "Be brief."), new("user", "Hi"), new("assistant", "<think>\nshort\n</think>\n\nHello."), new("user", "Bye")], addGenerationPrompt: true);

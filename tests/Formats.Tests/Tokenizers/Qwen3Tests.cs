@@ -12,7 +12,7 @@ public class Qwen3Tests(ITestOutputHelper output)
 
     private HuggingFaceTokenizer? Load()
     {
-        if (Fixtures.Find(output, "tokenizers/qwen3-tokenizer.json") is not { } path)
+        if (!Fixtures.Find(output, "tokenizers/qwen3-tokenizer.json", out string path))
             return null;
         lock (Loading)
             return s_tokenizer ??= TokenizerJson.Load(path);
@@ -21,7 +21,7 @@ public class Qwen3Tests(ITestOutputHelper output)
     [Fact]
     public void Answers_all_vectors()
     {
-        if (Load() is not { } tokenizer || Fixtures.Find(output, "tokenizers/ggml-vocab-qwen2.gguf.inp") is not { } inputs)
+        if (Load() is not { } tokenizer || !Fixtures.Find(output, "tokenizers/ggml-vocab-qwen2.gguf.inp", out string inputs))
             return;
         string[] cases = File.ReadAllText(inputs).Split("\n__ggml_vocab_test__\n")[..^1];
         string[] answers = File.ReadAllLines(inputs[..^4] + ".out");

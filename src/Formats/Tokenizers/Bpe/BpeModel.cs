@@ -70,7 +70,7 @@ internal sealed class BpeModel
                 if (_options.UnknownId is not { } unknown)
                 {
                     throw new MarrowException("TK012", string.Create(CultureInfo.InvariantCulture,
-                        $"The vocabulary has no token for U+{rune.Value:X4} {Shown.Name(symbol)} and no unknown token; remove the character or use the tokenizer that belongs to the model."));
+                        $"The vocabulary has no token for U+{rune.Value:X4} {Echo.Quote(symbol.ToString())} and no unknown token; remove the character or use the tokenizer that belongs to the model."));
                 }
                 if (!afterUnknown || !_options.FuseUnknown)
                     ids.Add(unknown);

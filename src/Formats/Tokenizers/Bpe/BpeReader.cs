@@ -18,7 +18,7 @@ internal static class BpeReader
         string prefix = json.OptionalText("continuing_subword_prefix") ?? "";
         int? unknown = null;
         if (json.OptionalText("unk_token") is { Length: > 0 } token)
-            unknown = vocabulary.IdOf(token) ?? throw json.Error("TK002", $"the unk_token {Shown.Name(token)} is not in the vocabulary");
+            unknown = vocabulary.IdOf(token) ?? throw json.Error("TK002", $"the unk_token {Echo.Quote(token)} is not in the vocabulary");
         var options = new BpeOptions(
             unknown,
             json.Flag("fuse_unk", false),
@@ -37,9 +37,9 @@ internal static class BpeReader
         foreach (JsonProperty entry in json.Value.EnumerateObject())
         {
             if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt64(out long id) || id is < 0 or > Vocabulary.LargestId)
-                throw json.Error("TK003", $"the id of {Shown.Name(entry.Name)} is {Shown.Name(entry.Value.GetRawText())}, not an integer from 0 to {Vocabulary.LargestId}");
+                throw json.Error("TK003", $"the id of {Echo.Quote(entry.Name)} is {Echo.Quote(entry.Value.GetRawText())}, not an integer from 0 to {Vocabulary.LargestId}");
             if (!vocabulary.TryAdd(entry.Name, (int)id))
-                throw json.Error("TK003", $"the token {Shown.Name(entry.Name)} or its id {id} occurs twice");
+                throw json.Error("TK003", $"the token {Echo.Quote(entry.Name)} or its id {id} occurs twice");
         }
         return vocabulary;
     }
@@ -57,7 +57,7 @@ internal static class BpeReader
             if (!vocabulary.TryGetId(left, out int leftId) || !vocabulary.TryGetId(right, out int rightId) ||
                 !vocabulary.TryGetId(string.Concat(left, tail), out int merged))
             {
-                throw json.Error("TK002", $"merge {rank} joins {Shown.Name(left)} and {Shown.Name(right)}, and one of them or their sum is not in the vocabulary");
+                throw json.Error("TK002", $"merge {rank} joins {Echo.Quote(left)} and {Echo.Quote(right)}, and one of them or their sum is not in the vocabulary");
             }
             merges.Set(leftId, rightId, rank++, merged);
         }
@@ -72,13 +72,13 @@ internal static class BpeReader
             int space = text.IndexOf(' ', StringComparison.Ordinal);
             if (space > 0 && space < text.Length - 1 && text.IndexOf(' ', space + 1) < 0)
                 return (text[..space], text[(space + 1)..]);
-            throw json.Error("TK001", $"merge {rank} is {Shown.Name(text)}; two tokens with one space between them are expected");
+            throw json.Error("TK001", $"merge {rank} is {Echo.Quote(text)}; two tokens with one space between them are expected");
         }
         if (entry.ValueKind == JsonValueKind.Array && entry.GetArrayLength() == 2 &&
             entry[0].ValueKind == JsonValueKind.String && entry[1].ValueKind == JsonValueKind.String)
         {
             return (entry[0].GetString()!, entry[1].GetString()!);
         }
-        throw json.Error("TK001", $"merge {rank} is {Shown.Name(entry.GetRawText())}; two tokens are expected");
+        throw json.Error("TK001", $"merge {rank} is {Echo.Quote(entry.GetRawText())}; two tokens are expected");
     }
 }

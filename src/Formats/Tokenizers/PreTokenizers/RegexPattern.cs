@@ -28,7 +28,7 @@ internal sealed class RegexPattern : IPattern
         }
         catch (ArgumentException e)
         {
-            throw json.Error("TK006", $"the regular expression {Shown.Name(pattern)} is not supported: {e.Message}", e);
+            throw json.Error("TK006", $"the regular expression {Echo.Quote(pattern)} is not supported: {e.Message}", e);
         }
     }
 
@@ -49,7 +49,7 @@ internal sealed class RegexPattern : IPattern
         }
         catch (RegexMatchTimeoutException e)
         {
-            throw new MarrowException("TK004", $"The regular expression {Shown.Name(_regex.ToString())} of the tokenizer took more than {MatchLimit.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s for one match; use a tokenizer with a simpler pattern or cut the text into shorter ones.", e);
+            throw new MarrowException("TK004", $"The regular expression {Echo.Quote(_regex.ToString())} of the tokenizer took more than {MatchLimit.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s for one match; use a tokenizer with a simpler pattern or cut the text into shorter ones.", e);
         }
     }
 

@@ -62,7 +62,7 @@ internal sealed unsafe class AttentionNode : Node
 {
     // Transposed keys lie a little more than a block apart: at a power of two their rows would share few cache sets.
     // A task takes a range of queries of one head; blocks of scores within it stay in the second-level cache.
-    private const int QueryRange = 512, QueryBlock = 48, KeyBlock = 512, KeyStride = KeyBlock + 16;
+    private const int QueryRange = 512, QueryBlock = 64, KeyBlock = 512, KeyStride = KeyBlock + 16;
 
     public Tensor Q = null!, K = null!, V = null!, O = null!, Lse = null!, Starts = null!;
     public AttentionShape Form;

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.Intrinsics;
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
 using Marrow.Engine.Devices.Cpu;
@@ -59,10 +60,15 @@ internal sealed unsafe class SwiGluNode : Node
         public readonly void Run(int start, int end)
         {
             int i = start;
+            for (; Vector512.IsHardwareAccelerated && i <= end - Vector512<float>.Count; i += Vector512<float>.Count)
+            {
+                Vector512<float> g = Vector512.Load(G + i);
+                (g * Vector512.Load(U + i) / (Vector512<float>.One + Simd.Exp(-g))).Store(Y + i);
+            }
             for (; i <= end - Simd.Width; i += Simd.Width)
             {
                 Vector<float> g = Vector.Load(G + i);
-                (g * Simd.Sigmoid(g) * Vector.Load(U + i)).Store(Y + i);
+                (g * Vector.Load(U + i) / (Vector<float>.One + Simd.Exp(-g))).Store(Y + i);
             }
             for (; i < end; i++)
                 Y[i] = G[i] * Simd.Sigmoid(G[i]) * U[i];

@@ -6,7 +6,7 @@ namespace Marrow.Engine.Cpu;
 /// Matrix products on the CPU: C[m, n] = alpha·op(A)[m, k]·op(B)[k, n] + beta·C, all row-major, C and the sums in fp32.
 /// </summary>
 /// <remarks>
-/// Every element of C is summed in one fixed order: runs of 256 along k, each in the order of k by multiply-adds, the runs added up in
+/// Every element of C is summed in one fixed order: runs of 384 along k, each in the order of k by multiply-adds, the runs added up in
 /// order. The order depends on nothing else: not on the number of threads, not on m or n, not on where the element stands, not on
 /// strides or transposition. So the rows of a product over a large batch have the bits of the same rows computed in smaller batches,
 /// and any thread count gives the same bits. (Between processors with and without fused multiply-add the bits differ.)
@@ -31,20 +31,19 @@ public static unsafe class Gemm
             Serial(pool, in call, 0, m, 0, n);
             return;
         }
-        // C is cut into a grid of tasks, somewhat more than the threads need, since some cores may be slower or busy.
-        int wanted = (int)Math.Clamp(work / TaskWork, pool.Threads, 8 * pool.Threads);
+        // C is cut into a grid of tasks, more than the threads, since some cores may be slower or busy. Columns are cut first:
+        // every task that shares columns with another packs the same part of B.
+        int wanted = (int)Math.Clamp(work / TaskWork, pool.Threads, 4 * pool.Threads);
         int rows = 1, columns = 1;
         while (rows * columns < wanted)
         {
             int height = m / rows, width = n / columns;
-            if (height < 2 * GemmBlock.MaxTileRows && width < 2 * GemmBlock.MaxTileColumns)
-                break;
-            if (width > height && width >= 2 * GemmBlock.MaxTileColumns)
+            if (width >= 8 * GemmBlock.MaxTileColumns || (height < 2 * GemmBlock.MaxTileRows && width >= 2 * GemmBlock.MaxTileColumns))
                 columns *= 2;
             else if (height >= 2 * GemmBlock.MaxTileRows)
                 rows *= 2;
             else
-                columns *= 2;
+                break;
         }
         if (rows * columns == 1)
         {
@@ -115,8 +114,11 @@ public static unsafe class Gemm
                 Cut(column, columns, _n, GemmBlock.MaxTileColumns), Cut(column + 1, columns, _n, GemmBlock.MaxTileColumns));
         }
 
-        /// <summary>Where part <paramref name="i"/> of <paramref name="parts"/> starts, on a whole number of tiles.</summary>
-        private static int Cut(int i, int parts, int length, int tile) =>
-            i == parts ? length : (int)((long)i * ((length + tile - 1) / tile) / parts) * tile;
+        /// <summary>Where part <paramref name="i"/> of <paramref name="parts"/> starts, on a whole number of tiles; the larger parts come first.</summary>
+        private static int Cut(int i, int parts, int length, int tile)
+        {
+            (int each, int extra) = Math.DivRem((length + tile - 1) / tile, parts);
+            return Math.Min(length, (each * i + Math.Min(i, extra)) * tile);
+        }
     }
 }

@@ -10,14 +10,26 @@ internal static unsafe class GemmPack<L, V>
     where V : struct
 {
     /// <summary>Copies <paramref name="rows"/> rows of <paramref name="width"/> values, filling each up with zeros to <paramref name="stride"/> values.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Rows<T>(T* from, nint ld, int rows, int width, float* to, int stride) where T : unmanaged
     {
+        // The two usual widths, a panel of B and a transposed tile of A, without the loops over a row.
         if (width == stride && width == 2 * L.Width)
         {
             for (int i = 0; i < rows; i++, from += ld, to += stride)
             {
                 L.Store(Load(from), to);
                 L.Store(Load(from + L.Width), to + L.Width);
+            }
+            return;
+        }
+        if (width == stride && width == 12)
+        {
+            for (int i = 0; i < rows; i++, from += ld, to += stride)
+            {
+                Four(from).Store(to);
+                Four(from + 4).Store(to + 4);
+                Four(from + 8).Store(to + 8);
             }
             return;
         }

@@ -30,8 +30,17 @@ internal static unsafe class GemmTile<L, V, TRows, TColumns>
         V c01 = default, c11 = default, c21 = default, c31 = default, c41 = default, c51 = default, c61 = default, c71 = default, c81 = default, c91 = default, cA1 = default, cB1 = default;
         nint rowA2 = 2 * rowA;
         float* a3 = a + 3 * rowA, a6 = a3 + 3 * rowA, a9 = a6 + 3 * rowA;
+        float* fetched = c;
         do
         {
+            if (Sse.IsSupported && (k & 15) == 0)
+            {
+                // C is needed when the sums are done. Fetching it at once would hold up the loads of B, so a row at a time.
+                Sse.Prefetch0(fetched);
+                if (TColumns.Value > 1)
+                    Sse.Prefetch0(fetched + L.Width);
+                fetched += ldc;
+            }
             V b0 = L.Load(b), b1 = TColumns.Value > 1 ? L.Load(b + L.Width) : default;
             b += stepB;
             if (TRows.Value > 0)
@@ -136,22 +145,7 @@ internal static unsafe class GemmTile<L, V>
     {
         delegate*<nint, float*, nint, nint, float*, nint, float*, nint, float, float, void> kernel =
             columns > 1 ? Choose<Two>(rows) : Choose<One>(rows);
-        if (k >= 64)
-            Prefetch(rows, columns, c, ldc);
         kernel(k, a, rowA, stepA, b, stepB, c, ldc, alpha, beta);
-    }
-
-    /// <summary>Starts fetching the tile of C, which is needed only when the sums are done.</summary>
-    private static void Prefetch(int rows, int columns, float* c, nint ldc)
-    {
-        if (!Sse.IsSupported)
-            return;
-        for (; rows > 0; rows--, c += ldc)
-        {
-            Sse.Prefetch0(c);
-            if (columns > 1)
-                Sse.Prefetch0(c + L.Width);
-        }
     }
 
     private static delegate*<nint, float*, nint, nint, float*, nint, float*, nint, float, float, void> Choose<C>(int rows)

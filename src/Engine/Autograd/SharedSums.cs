@@ -5,11 +5,13 @@ internal sealed class SharedSums
 {
     private Tensor? input, sum;
     private int width;
+    private bool recorded;
 
-    /// <summary>The sum of <paramref name="x"/>'s blocks of width <paramref name="r"/>, if it is the last one made and still alive.</summary>
-    public Tensor? Find(Tensor x, int r) => ReferenceEquals(x, input) && r == width && sum!.IsAlive ? sum : null;
+    /// <summary>The sum of <paramref name="x"/>'s blocks of width <paramref name="r"/>, if it is the last one made, alive and as much recorded as asked.</summary>
+    public Tensor? Find(Tensor x, int r, bool isRecorded) =>
+        ReferenceEquals(x, input) && r == width && isRecorded == recorded && sum!.IsAlive ? sum : null;
 
-    public void Remember(Tensor x, int r, Tensor s) => (input, width, sum) = (x, r, s);
+    public void Remember(Tensor x, int r, Tensor s, bool isRecorded) => (input, width, sum, recorded) = (x, r, s, isRecorded);
 
     public void Forget() => (input, sum) = (null, null);
 }

@@ -18,17 +18,16 @@ public static partial class Ops
         Check.True("block_sum", r > 0, $"r is {r}, it must be positive.");
         Tape tape = x.Tape!;
         // The projections that read the same x (q, k and v; gate and up) share one sum and one backward.
-        if (tape.Sums.Find(x, r) is { } shared)
+        if (!tape.Tracks(x))
+            return BlockSumNode.Shared(x, r);
+        if (tape.Sums.Find(x, r, true) is { } shared)
             return shared;
         Tensor s = tape.New(new Shape(x.Shape.Rows, r));
         BlockSumNode.Forward(x, s, r);
-        if (tape.Tracks(x))
-        {
-            var node = tape.Rent<BlockSumNode>();
-            node.X = x;
-            tape.Record(node, s);
-        }
-        tape.Sums.Remember(x, r, s);
+        var node = tape.Rent<BlockSumNode>();
+        node.X = x;
+        tape.Record(node, s);
+        tape.Sums.Remember(x, r, s, true);
         return s;
     }
 }
@@ -51,6 +50,18 @@ internal sealed unsafe class BlockSumNode : Node
     {
         var body = new SumBody { X = x.F32, S = s.F32, In = x.Shape.Last, R = r };
         ((CpuDevice)x.Device).Pool.ForRange(x.Shape.Rows, Math.Max(1, 8192 / x.Shape.Last), ref body);
+    }
+
+    /// <summary>The sum outside of the tape's record, for ops that pass its gradient to x themselves.</summary>
+    public static Tensor Shared(Tensor x, int r)
+    {
+        Tape tape = x.Tape!;
+        if (tape.Sums.Find(x, r, false) is { } shared)
+            return shared;
+        Tensor s = tape.New(new Shape(x.Shape.Rows, r));
+        Forward(x, s, r);
+        tape.Sums.Remember(x, r, s, false);
+        return s;
     }
 
     protected internal override void Backward(Tensor grad)

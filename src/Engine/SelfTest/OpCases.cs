@@ -49,6 +49,13 @@ public static class OpCases
             a => TileAddNode.Reference(a[0].Map(v => 2 * v), BlockSumNode.Reference(a[0], 8)));
         yield return new("tile_add", "m 6 of 24", [new(3, 24), new(3, 6)], (_, t) => Ops.TileAdd(Ops.Add(t[0], t[0]), t[1]),
             a => TileAddNode.Reference(a[0].Map(v => 2 * v), a[1]));
+        foreach ((int n, int inputs, int outputs, int r) in new[] { (1, 1, 1, 1), (9, 24, 40, 8), (33, 33, 11, 31), (70, 33, 70, 31), (130, 5, 3, 7) })
+        {
+            yield return new("bone_linear", $"{n}x{inputs}→{outputs}, r {r}", [new(n, inputs), new(outputs, inputs), new(r, outputs), new(outputs)],
+                (_, t) => Ops.BoneLinear(t[0], t[1], t[2], t[3]), a => BoneLinearNode.Reference(a[0], a[1], a[2], a[3])) { Frozen = [1, 3] };
+        }
+        yield return new("bone_linear", "bf16 weight", [new(128, 24), new(40, 24), new(8, 40)],
+            (_, t) => Ops.BoneLinear(t[0], t[1], t[2]), a => BoneLinearNode.Reference(a[0], a[1], a[2], null)) { Bf16 = [1] };
         foreach ((int n, int inputs, int outputs, int r) in new[] { (1, 1, 1, 1), (9, 24, 40, 8), (5, 33, 11, 11) })
         {
             yield return new("bat_linear", $"{n}x{inputs}→{outputs}, r {r}", [new(n, inputs), new(outputs, inputs), new(outputs / r, r, r), new(outputs)],

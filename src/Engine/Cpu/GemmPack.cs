@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Cpu;
@@ -62,6 +63,14 @@ internal static unsafe class GemmPack<L, V>
             int p = 0;
             for (; p <= k - L.Width; p += L.Width, out0 += L.Width * stride)
             {
+                if (Sse.IsSupported)
+                {
+                    // The rows that follow: each is too short a run for the processor to see them coming.
+                    Sse.Prefetch0(from3 + ld + p);
+                    Sse.Prefetch0(from3 + 2 * ld + p);
+                    Sse.Prefetch0(from3 + 3 * ld + p);
+                    Sse.Prefetch0(from3 + 4 * ld + p);
+                }
                 V r0 = Load(from + p), r1 = Load(from1 + p), r2 = Load(from2 + p), r3 = Load(from3 + p);
                 V low02 = L.UnpackLow(r0, r2), low13 = L.UnpackLow(r1, r3), high02 = L.UnpackHigh(r0, r2), high13 = L.UnpackHigh(r1, r3);
                 L.StoreParts(L.UnpackLow(low02, low13), out0, 4 * stride);

@@ -11,7 +11,7 @@ namespace Marrow.Engine;
 /// </summary>
 public sealed class Tensor : IDisposable
 {
-    private DeviceBuffer? buffer;
+    private DeviceBuffer? _buffer;
 
     /// <summary>A tensor with a buffer of its own on <paramref name="device"/>, contents undefined.</summary>
     public Tensor(Device device, Shape shape, DType dtype = DType.F32) => Attach(device.Allocate(dtype.Bytes(shape.Count)), 0, shape, dtype);
@@ -49,7 +49,7 @@ public sealed class Tensor : IDisposable
     public Device Device => Buffer.Device;
 
     /// <summary>True while it has a buffer.</summary>
-    public bool IsAlive => buffer is not null;
+    public bool IsAlive => _buffer is not null;
 
     /// <summary>The number of bytes it takes.</summary>
     public long Bytes => DType.Bytes(Shape.Count);
@@ -58,7 +58,7 @@ public sealed class Tensor : IDisposable
     public long Offset { get; private set; }
 
     /// <summary>The buffer that it lies in.</summary>
-    public DeviceBuffer Buffer => buffer ?? throw new InvalidOperationException($"A tensor of shape {Shape} was used after it was freed.");
+    public DeviceBuffer Buffer => _buffer ?? throw new InvalidOperationException($"A tensor of shape {Shape} was used after it was freed.");
 
     /// <summary>The values on the CPU as fp32. Only for tensors of type F32 on the CPU device.</summary>
     public unsafe float* F32 => DType == DType.F32 ? (float*)(Buffer.Handle + Offset)
@@ -123,7 +123,7 @@ public sealed class Tensor : IDisposable
 
     internal void Attach(DeviceBuffer place, long offset, Shape shape, DType dtype)
     {
-        buffer = place;
+        _buffer = place;
         place.Holds++;
         Offset = offset;
         Shape = shape;
@@ -132,11 +132,11 @@ public sealed class Tensor : IDisposable
 
     internal void Detach()
     {
-        if (buffer is null)
+        if (_buffer is null)
             return;
-        if (--buffer.Holds == 0)
-            buffer.Device.Free(buffer);
-        buffer = null;
+        if (--_buffer.Holds == 0)
+            _buffer.Device.Free(_buffer);
+        _buffer = null;
     }
 
     // ---- what the tape keeps of an activation ----

@@ -5,7 +5,7 @@ namespace Marrow.Engine.Autograd;
 /// </summary>
 public abstract class Node
 {
-    private readonly List<Tensor> saved = [];
+    private readonly List<Tensor> _saved = [];
 
     /// <summary>The op's result, whose gradient backward receives.</summary>
     internal Tensor Output { get; set; } = null!;
@@ -22,7 +22,7 @@ public abstract class Node
         if (tensor.Tape is not null)
         {
             tensor.Holds++;
-            saved.Add(tensor);
+            _saved.Add(tensor);
         }
         return tensor;
     }
@@ -41,8 +41,8 @@ public abstract class Node
 
     internal void ReleaseSaved()
     {
-        foreach (Tensor tensor in saved)
+        foreach (Tensor tensor in _saved)
             Tape.Release(tensor);
-        saved.Clear();
+        _saved.Clear();
     }
 }

@@ -10,11 +10,11 @@ namespace Marrow.Engine.Autograd;
 /// </summary>
 public sealed class Tape : IDisposable
 {
-    private readonly List<Tensor> objects = [];
-    private readonly List<Tensor> scoped = [];
-    private readonly List<Node> nodes = [];
-    private readonly Dictionary<Type, Stack<Node>> pools = [];
-    private int used;
+    private readonly List<Tensor> _objects = [];
+    private readonly List<Tensor> _scoped = [];
+    private readonly List<Node> _nodes = [];
+    private readonly Dictionary<Type, Stack<Node>> _pools = [];
+    private int _used;
 
     /// <summary>A tape for work on <paramref name="device"/>.</summary>
     public Tape(Device device) => Device = device;
@@ -35,7 +35,7 @@ public sealed class Tape : IDisposable
     internal SharedSums Sums { get; } = new();
 
     /// <summary>The recorded ops, for measurements.</summary>
-    public int Count => nodes.Count;
+    public int Count => _nodes.Count;
 
     /// <summary>An activation with undefined contents, held by the current scope.</summary>
     public Tensor New(Shape shape, DType dtype = DType.F32)
@@ -70,23 +70,23 @@ public sealed class Tape : IDisposable
     }
 
     /// <summary>Opens a scope; give the value to <see cref="Close(int, Tensor)"/>.</summary>
-    public int Open() => scoped.Count;
+    public int Open() => _scoped.Count;
 
     /// <summary>Ends a scope: every activation made in it is freed unless a recorded op holds it. <paramref name="result"/> moves to the outer scope.</summary>
     public Tensor Close(int scope, Tensor result)
     {
         result.Holds++;
         Close(scope);
-        scoped.Add(result);
+        _scoped.Add(result);
         return result;
     }
 
     /// <summary>Ends a scope without a result.</summary>
     public void Close(int scope)
     {
-        for (int i = scoped.Count - 1; i >= scope; i--)
-            Release(scoped[i]);
-        scoped.RemoveRange(scope, scoped.Count - scope);
+        for (int i = _scoped.Count - 1; i >= scope; i--)
+            Release(_scoped[i]);
+        _scoped.RemoveRange(scope, _scoped.Count - scope);
     }
 
     /// <summary>True when an op on these inputs must be recorded.</summary>
@@ -105,7 +105,7 @@ public sealed class Tape : IDisposable
     {
         node.Output = output;
         output.NeedsGrad = true;
-        nodes.Add(node);
+        _nodes.Add(node);
     }
 
     /// <summary>
@@ -124,20 +124,20 @@ public sealed class Tape : IDisposable
     /// <summary>Frees every activation and forgets what is recorded.</summary>
     public void Clear()
     {
-        foreach (Node node in nodes)
+        foreach (Node node in _nodes)
             Return(node);
-        nodes.Clear();
-        scoped.Clear();
+        _nodes.Clear();
+        _scoped.Clear();
         Sums.Forget();
-        for (int i = 0; i < used; i++)
+        for (int i = 0; i < _used; i++)
         {
-            Tensor tensor = objects[i];
+            Tensor tensor = _objects[i];
             tensor.Detach();
             (tensor.Holds, tensor.Sharers) = (0, 0);
             tensor.Grad = null;
             tensor.NeedsGrad = false;
         }
-        used = 0;
+        _used = 0;
     }
 
     /// <inheritdoc/>
@@ -146,10 +146,10 @@ public sealed class Tape : IDisposable
     internal void BackwardFrom(Tensor output, Tensor gradient, int mark)
     {
         PassGrad(output, gradient);
-        while (nodes.Count > mark)
+        while (_nodes.Count > mark)
         {
-            Node node = nodes[^1];
-            nodes.RemoveAt(nodes.Count - 1);
+            Node node = _nodes[^1];
+            _nodes.RemoveAt(_nodes.Count - 1);
             if (node.Output.Grad is { } grad)
             {
                 int scope = Open();
@@ -237,18 +237,18 @@ public sealed class Tape : IDisposable
 
     private Tensor NextObject()
     {
-        if (used == objects.Count)
-            objects.Add(new Tensor { Tape = this });
-        Tensor tensor = objects[used++];
+        if (_used == _objects.Count)
+            _objects.Add(new Tensor { Tape = this });
+        Tensor tensor = _objects[_used++];
         tensor.Holds = 1;
-        scoped.Add(tensor);
+        _scoped.Add(tensor);
         return tensor;
     }
 
     private Stack<Node> PoolOf(Type kind)
     {
-        if (!pools.TryGetValue(kind, out Stack<Node>? pool))
-            pools[kind] = pool = new Stack<Node>();
+        if (!_pools.TryGetValue(kind, out Stack<Node>? pool))
+            _pools[kind] = pool = new Stack<Node>();
         return pool;
     }
 }

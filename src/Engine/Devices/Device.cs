@@ -8,7 +8,7 @@ namespace Marrow.Engine.Devices;
 /// </summary>
 public abstract class Device : IDisposable
 {
-    private readonly Dictionary<long, Stack<DeviceBuffer>> free = [];
+    private readonly Dictionary<long, Stack<DeviceBuffer>> _free = [];
 
     /// <summary>Short name for options and messages: "cpu", "opencl:0".</summary>
     public abstract string Name { get; }
@@ -34,7 +34,7 @@ public abstract class Device : IDisposable
     {
         long size = RoundUp(Math.Max(bytes, 64));
         DeviceBuffer buffer;
-        if (free.TryGetValue(size, out Stack<DeviceBuffer>? stack) && stack.Count > 0)
+        if (_free.TryGetValue(size, out Stack<DeviceBuffer>? stack) && stack.Count > 0)
         {
             buffer = stack.Pop();
         }
@@ -63,15 +63,15 @@ public abstract class Device : IDisposable
     public void Free(DeviceBuffer buffer)
     {
         LiveBytes -= buffer.Bytes;
-        if (!free.TryGetValue(buffer.Bytes, out Stack<DeviceBuffer>? stack))
-            free[buffer.Bytes] = stack = new Stack<DeviceBuffer>();
+        if (!_free.TryGetValue(buffer.Bytes, out Stack<DeviceBuffer>? stack))
+            _free[buffer.Bytes] = stack = new Stack<DeviceBuffer>();
         stack.Push(buffer);
     }
 
     /// <summary>Returns kept buffers to the system.</summary>
     public void Trim()
     {
-        foreach (Stack<DeviceBuffer> stack in free.Values)
+        foreach (Stack<DeviceBuffer> stack in _free.Values)
         {
             while (stack.TryPop(out DeviceBuffer? buffer))
             {

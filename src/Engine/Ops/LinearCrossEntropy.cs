@@ -66,11 +66,14 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
         return new NdArray(new Shape(1), [sum * scale]);
     }
 
+    /// <summary>Rows whose logits exist at a time.</summary>
+    public static int ChunkFor(int rows, int vocabulary) => Math.Min(rows, Math.Clamp(ChunkElements / vocabulary, 64, ChunkRows));
+
     public static void Forward(Tensor x, Tensor w, Tensor targets, float scale, Tensor loss, Tensor rowLoss, Tensor? dx, Tensor? dw)
     {
         int n = x.Shape.Rows, c = x.Shape.Last, v = w.Shape.Rows;
         Tape tape = x.Tape!;
-        int capacity = Math.Min(n, Math.Clamp(ChunkElements / v, 64, ChunkRows));
+        int capacity = ChunkFor(n, v);
         Tensor rows = tape.New(new Shape(capacity), DType.I32);
         double sum = 0;
         for (int next = 0; next < n;)

@@ -13,7 +13,8 @@ public sealed record Parameter(string Name, Tensor Value);
 /// </summary>
 public sealed class ParameterSet : IDisposable
 {
-    private const int Alignment = 16;
+    /// <summary>Every parameter starts at a multiple of this many values, and so the whole is as long.</summary>
+    internal const int Alignment = 16;
     private readonly Dictionary<string, Parameter> _byName = [];
 
     /// <summary>Zeros for each name and shape, in the order given.</summary>
@@ -55,6 +56,12 @@ public sealed class ParameterSet : IDisposable
 
     /// <summary>The parameter of a name.</summary>
     public Parameter this[string name] => _byName[name];
+
+    /// <summary>The part of <paramref name="flat"/>, a tensor laid out as <see cref="Values"/>, that belongs to a parameter.</summary>
+    public Tensor Slice(Tensor flat, Parameter parameter) => flat.View(FirstOf(parameter), parameter.Value.Shape);
+
+    /// <summary>Where a parameter starts in <see cref="Values"/>, in values.</summary>
+    internal int FirstOf(Parameter parameter) => (int)((parameter.Value.Offset - Values.Offset) / sizeof(float));
 
     /// <inheritdoc/>
     public void Dispose()

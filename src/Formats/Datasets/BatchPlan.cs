@@ -56,18 +56,29 @@ public sealed class BatchPlan
     }
 
     /// <summary>The micro-batches of the first <paramref name="epochs"/> epochs together (packed rows differ from epoch to epoch).</summary>
-    public long CountBatches(int epochs)
+    public long CountBatches(int epochs) => CountSteps(epochs, 1);
+
+    /// <summary>
+    /// The steps of up to <paramref name="batchesPerStep"/> micro-batches in the first <paramref name="epochs"/> epochs, where a step
+    /// never crosses the end of an epoch.
+    /// </summary>
+    public long CountSteps(int epochs, int batchesPerStep)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(epochs);
+        ArgumentOutOfRangeException.ThrowIfLessThan(batchesPerStep, 1);
         if (_packing is null)
-            return (long)epochs * Batches(_data.Count);
-        long batches = 0;
+            return (long)epochs * Steps(_data.Count, batchesPerStep);
+        long steps = 0;
         for (int epoch = 0; epoch < epochs; epoch++)
-            batches += Batches(Units(epoch));
-        return batches;
+            steps += Steps(Units(epoch), batchesPerStep);
+        return steps;
     }
 
-    private int Batches(int units) => (int)(((long)units + _batchSize - 1) / _batchSize);
+    private long Steps(int units, int batchesPerStep)
+    {
+        long perStep = (long)_batchSize * batchesPerStep;
+        return (units + perStep - 1) / perStep;
+    }
 
     /// <summary>The examples or rows of an epoch, whose order is in place afterwards.</summary>
     private int Units(int epoch)

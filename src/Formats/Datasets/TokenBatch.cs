@@ -19,6 +19,9 @@ public sealed class TokenBatch
     /// <summary>Where each example starts, and after the last one <see cref="TokenCount"/>: <see cref="Count"/> + 1 entries.</summary>
     public int[] Starts { get; private set; } = [0];
 
+    /// <summary>The index of each example in its dataset: <see cref="Count"/> entries.</summary>
+    public int[] Examples { get; private set; } = [];
+
     /// <summary>The number of examples.</summary>
     public int Count { get; private set; }
 
@@ -40,6 +43,8 @@ public sealed class TokenBatch
         }
         if (Starts.Length < examples + 1)
             Starts = new int[Math.Max(examples + 1, Starts.Length * 2)];
+        if (Examples.Length < examples)
+            Examples = new int[Starts.Length];
     }
 
     /// <summary>Replaces the contents by the examples <paramref name="indices"/> of <paramref name="data"/>, in this order.</summary>
@@ -56,6 +61,7 @@ public sealed class TokenBatch
         {
             TokenSpans example = data[indices[i]];
             Starts[i] = at;
+            Examples[i] = indices[i];
             example.Ids.CopyTo(Tokens.AsSpan(at));
             example.Labels.CopyTo(Labels.AsSpan(at));
             for (int t = 0; t < example.Length; t++)

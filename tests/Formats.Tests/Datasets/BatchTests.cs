@@ -58,6 +58,7 @@ public class BatchTests
         Assert.Equal([5, 6, 4, -100, 2, 3], batch.Labels.AsSpan(0, 6).ToArray());
         Assert.Equal([0, 1, 0, 0, 1, 2], batch.Positions.AsSpan(0, 6).ToArray());
         Assert.Equal([0, 2, 3, 6], batch.Starts.AsSpan(0, 4).ToArray());
+        Assert.Equal([2, 1, 0], batch.Examples.AsSpan(0, 3).ToArray());
         batch.Fill(data, []);
         Assert.Equal((0, 0, 0), (batch.Count, batch.TokenCount, batch.Starts[0]));
     }
@@ -90,6 +91,23 @@ public class BatchTests
             Assert.Equal(Enumerable.Range(0, 23), seen.Order());
         }
         Assert.Equal(counted, batches);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void StepsEndWithTheEpoch(bool packed)
+    {
+        BatchPlan plan = Plan(Data(23), packed, 3);
+        var batch = new TokenBatch();
+        int steps = 0;
+        for (; plan.Cursor.Epoch < 3; steps++)
+        {
+            int epoch = plan.Cursor.Epoch;
+            for (int i = 0; i < 4 && plan.Cursor.Epoch == epoch; i++)
+                plan.Next(batch);
+        }
+        Assert.Equal(steps, Plan(Data(23), packed, 3).CountSteps(3, 4));
     }
 
     [Theory]

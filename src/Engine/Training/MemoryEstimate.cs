@@ -1,0 +1,46 @@
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Engine.Training;
+
+/// <summary>
+/// What training an adapter will take on the device, from the configuration alone. Activations are counted as the tape holds them for
+/// backward, with every adapted layer keeping its input (Bone keeps less); a test holds the sum against the measured peak.
+/// </summary>
+/// <param name="Weights">Bytes of the frozen weights.</param>
+/// <param name="Trainable">Bytes of the trainable values, their gradients and both moments, fp32.</param>
+/// <param name="Activations">Bytes of activations at the fullest moment of a micro-batch, fp32.</param>
+/// <param name="Logits">Bytes of the one chunk of logits that exists at a time, with the hidden states it is made of.</param>
+public sealed record MemoryEstimate(long Weights, long Trainable, long Activations, long Logits)
+{
+    /// <summary>All of it.</summary>
+    public long Total => Weights + Trainable + Activations + Logits;
+
+    /// <summary>The estimate for micro-batches of at most <paramref name="batchTokens"/> tokens; <paramref name="matrices"/> is the type of the weight matrices in memory.</summary>
+    public static MemoryEstimate For(LlamaConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        long n = batchTokens, c = config.HiddenSize, f = config.IntermediateSize, layers = config.LayerCount;
+        long q = (long)config.HeadCount * config.HeadDim, kv = (long)config.KeyValueHeadCount * config.HeadDim;
+        // Both residuals and their norms, q, k, v, the attention's output and its log-sums, gate, up and their product.
+        long block = 4 * c + 2 * q + 2 * kv + config.HeadCount + 3 * f + 2;
+        if (config.QueryKeyNorm)
+            block += q + kv + config.HeadCount + config.KeyValueHeadCount;
+        long kept = activationCheckpointing ? layers * c + block : layers * block;
+        // Backward of the MLP, the widest place: the gradients of its three inner activations and of two residuals.
+        long passing = 3 * f + 2 * c;
+        // Around the blocks: the embedding, the last norm's input and output, the loss's gradient.
+        long activations = sizeof(float) * n * (kept + passing + 3 * c);
+        long rows = LinearCrossEntropyNode.ChunkFor((int)n, config.VocabularySize);
+        return new MemoryEstimate(WeightBytes(config, matrices), 4 * sizeof(float) * trainableValues, activations, sizeof(float) * rows * (config.VocabularySize + 2 * c));
+    }
+
+    private static long WeightBytes(LlamaConfig config, DType matrices)
+    {
+        long c = config.HiddenSize, f = config.IntermediateSize, q = (long)config.HeadCount * config.HeadDim, kv = (long)config.KeyValueHeadCount * config.HeadDim;
+        long matrix = config.LayerCount * (2 * c * q + 2 * c * kv + 3 * c * f) + (config.TiedEmbeddings ? 1 : 2) * config.VocabularySize * c;
+        long vectors = 2 * c + (config.QueryKeyValueBias ? q + 2 * kv : 0) + (config.OutputBias ? c : 0) + (config.MlpBias ? 2 * f + c : 0)
+            + (config.QueryKeyNorm ? 2 * config.HeadDim : 0);
+        return matrices.Bytes(matrix) + sizeof(float) * (config.LayerCount * vectors + c);
+    }
+}

@@ -21,7 +21,7 @@ public static partial class Ops
         if (p == 0 || !tape.Training)
             return x;
         Tensor y = tape.New(x.Shape);
-        ulong key = DropoutNode.Mix(tape.DrawKey + DropoutNode.Mix(site));
+        ulong key = SplitMix64.Mix(tape.DrawKey + SplitMix64.Mix(site));
         DropoutNode.Mask(x, y, p, key, false);
         if (tape.Tracks(x))
         {
@@ -42,7 +42,7 @@ internal sealed unsafe class DropoutNode : Node
 
     public static NdArray Reference(NdArray x, double p, ulong drawKey, ulong site)
     {
-        ulong key = Mix(drawKey + Mix(site));
+        ulong key = SplitMix64.Mix(drawKey + SplitMix64.Mix(site));
         var y = new NdArray(x.Shape);
         for (int i = 0; i < x.Values.Length; i++)
             y.Values[i] = Keeps(key, i, (float)p) ? x.Values[i] / (1 - (float)p) : 0;
@@ -55,16 +55,6 @@ internal sealed unsafe class DropoutNode : Node
         ((CpuDevice)x.Device).Pool.ForRange(x.Shape.Elements, 8192, ref body);
     }
 
-    // The finaliser of SplitMix64: a counter-based generator needs no state to resume.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ulong Mix(ulong z)
-    {
-        z += 0x9E3779B97F4A7C15;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return z ^ (z >> 31);
-    }
-
     protected internal override void Backward(Tensor grad)
     {
         if (GradOf(X, out bool accumulate) is { } dx)
@@ -72,7 +62,7 @@ internal sealed unsafe class DropoutNode : Node
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool Keeps(ulong key, long i, float p) => (Mix(key + (ulong)i) >> 40) * (1f / (1 << 24)) >= p;
+    private static bool Keeps(ulong key, long i, float p) => (SplitMix64.Mix(key + (ulong)i) >> 40) * (1f / (1 << 24)) >= p;
 
     private struct Body : IParallelRange
     {

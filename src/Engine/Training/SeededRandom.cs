@@ -1,3 +1,5 @@
+using Marrow.Formats.Numerics;
+
 namespace Marrow.Engine.Training;
 
 /// <summary>
@@ -9,10 +11,10 @@ public sealed class SeededRandom
     private ulong _count;
 
     /// <summary>The stream of a seed at one site (a parameter's index, say).</summary>
-    public SeededRandom(ulong seed, ulong site) => _key = DropoutNode.Mix(seed ^ DropoutNode.Mix(site + 0x5851F42D4C957F2D));
+    public SeededRandom(ulong seed, ulong site) => _key = SplitMix64.Mix(seed ^ SplitMix64.Mix(site + 0x5851F42D4C957F2D));
 
     /// <summary>The next 64 bits.</summary>
-    public ulong Next() => DropoutNode.Mix(_key + _count++);
+    public ulong Next() => SplitMix64.Mix(_key + _count++);
 
     /// <summary>Uniform in [0, 1).</summary>
     public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));

@@ -3,6 +3,7 @@ using Marrow.Engine.Autograd;
 using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Training;
 
@@ -186,7 +187,7 @@ public sealed class Trainer : IDisposable
         try
         {
             // Distinct for every micro-batch of the run, and the same when the step is computed again after a resume.
-            _tape.DrawKey = DropoutNode.Mix((ulong)Options.Seed ^ DropoutNode.Mix(((ulong)step << 32) + (uint)micro));
+            _tape.DrawKey = SplitMix64.Mix((ulong)Options.Seed ^ SplitMix64.Mix(((ulong)step << 32) + (uint)micro));
             Tensor loss = _model.Loss(_tape, batch[0], scale, out _);
             float value = 0;
             loss.Download(new Span<float>(ref value));

@@ -1,3 +1,5 @@
+using Marrow.Formats.Numerics;
+
 namespace Marrow.Formats.Datasets;
 
 /// <summary>

@@ -1,3 +1,4 @@
+using Marrow.Formats.Numerics;
 using System.Security.Cryptography;
 using System.Text;
 using Marrow.Formats.Datasets;

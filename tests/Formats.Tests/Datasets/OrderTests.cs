@@ -1,3 +1,4 @@
+using Marrow.Formats.Numerics;
 using Marrow.Formats.Datasets;
 
 namespace Marrow.Formats.Tests.Datasets;

@@ -84,6 +84,20 @@ internal sealed unsafe class SwiGluNode : Node
         public readonly void Run(int start, int end)
         {
             int i = start;
+            for (; Vector512.IsHardwareAccelerated && i <= end - Vector512<float>.Count; i += Vector512<float>.Count)
+            {
+                Vector512<float> g = Vector512.Load(G + i), dy = Vector512.Load(Dy + i), s = Vector512<float>.One / (Vector512<float>.One + Simd.Exp(-g));
+                if (Du is not null)
+                {
+                    Vector512<float> d = dy * g * s;
+                    (MoreU ? d + Vector512.Load(Du + i) : d).Store(Du + i);
+                }
+                if (Dg is not null)
+                {
+                    Vector512<float> d = dy * Vector512.Load(U + i) * s * (Vector512<float>.One + g * (Vector512<float>.One - s));
+                    (MoreG ? d + Vector512.Load(Dg + i) : d).Store(Dg + i);
+                }
+            }
             for (; i <= end - Simd.Width; i += Simd.Width)
             {
                 Vector<float> g = Vector.Load(G + i), dy = Vector.Load(Dy + i), s = Simd.Sigmoid(g);

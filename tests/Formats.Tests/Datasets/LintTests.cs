@@ -1,7 +1,7 @@
-using Marrow.Formats.Numerics;
 using System.Security.Cryptography;
 using System.Text;
 using Marrow.Formats.Datasets;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Formats.Tests.Datasets;
 

@@ -1,5 +1,5 @@
-using Marrow.Formats.Numerics;
 using Marrow.Formats.Datasets;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Formats.Tests.Datasets;
 

@@ -11,6 +11,7 @@ namespace Marrow.Engine;
 /// </summary>
 public sealed class Tensor : IDisposable
 {
+    private const int PieceElements = 1 << 16;
     private DeviceBuffer? _buffer;
 
     /// <summary>A tensor with a buffer of its own on <paramref name="device"/>, contents undefined.</summary>
@@ -94,17 +95,42 @@ public sealed class Tensor : IDisposable
     public float[] ToArray()
     {
         var values = new float[Shape.Count];
-        if (DType == DType.BF16)
-        {
-            var stored = new BFloat16[values.Length];
-            Download(stored.AsSpan());
-            BFloat16.Widen(stored, values);
-        }
-        else
-        {
-            Download(values.AsSpan());
-        }
+        ReadFloats(values);
         return values;
+    }
+
+    /// <summary>Copies values to the host as fp32, converted from bf16 where stored so.</summary>
+    public void ReadFloats(Span<float> values, long first = 0)
+    {
+        if (DType != DType.BF16)
+        {
+            Download(values, first);
+            return;
+        }
+        var stored = new BFloat16[Math.Min(values.Length, PieceElements)];
+        for (int at = 0; at < values.Length; at += PieceElements)
+        {
+            int n = Math.Min(PieceElements, values.Length - at);
+            Download(stored.AsSpan(0, n), first + at);
+            BFloat16.Widen(stored.AsSpan(0, n), values.Slice(at, n));
+        }
+    }
+
+    /// <summary>Copies fp32 values from the host, rounded to nearest even where stored as bf16.</summary>
+    public void WriteFloats(ReadOnlySpan<float> values, long first = 0)
+    {
+        if (DType != DType.BF16)
+        {
+            Upload(values, first);
+            return;
+        }
+        var stored = new BFloat16[Math.Min(values.Length, PieceElements)];
+        for (int at = 0; at < values.Length; at += PieceElements)
+        {
+            int n = Math.Min(PieceElements, values.Length - at);
+            BFloat16.Narrow(values.Slice(at, n), stored.AsSpan(0, n));
+            Upload<BFloat16>(stored.AsSpan(0, n), first + at);
+        }
     }
 
     /// <summary>Sets every element to zero.</summary>

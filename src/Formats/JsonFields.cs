@@ -63,6 +63,9 @@ public sealed class JsonFields
     /// <summary>Whether the key is there and not null.</summary>
     public bool Has(string key) => Find(key) is not null;
 
+    /// <summary>The text of a value as it stands in the file; "null" where absent.</summary>
+    public string Raw(string key) => Find(key)?.GetRawText() ?? "null";
+
     /// <summary>An integer within the bounds, or null where absent.</summary>
     public long? Integer(string key, long least, long most, string? code = null)
     {

@@ -1,0 +1,31 @@
+using Marrow.Engine.Models;
+using Marrow.Engine.Training;
+using Marrow.Formats.HuggingFace;
+
+namespace Marrow.Adapters;
+
+/// <summary>What a training run changes: a model, and those of its values that are trained.</summary>
+public abstract class FineTuning : IDisposable
+{
+    /// <summary>The model, which computes with the trained values.</summary>
+    public abstract CausalModel Model { get; }
+
+    /// <summary>The trained values, under the names of the files that <see cref="Save"/> writes.</summary>
+    public abstract ParameterSet Parameters { get; }
+
+    /// <summary>What was odd but allowed, one sentence each.</summary>
+    public virtual IReadOnlyList<string> Warnings => [];
+
+    /// <summary>Writes the result as a folder: an adapter's, or a whole model's. <paramref name="source"/> is where the model came from; null for one made in memory.</summary>
+    public abstract void Save(string path, ModelFolder? source);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Frees the trained values.</summary>
+    protected abstract void Dispose(bool disposing);
+}

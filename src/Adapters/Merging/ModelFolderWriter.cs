@@ -1,0 +1,83 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Marrow.Engine;
+using Marrow.Engine.Layers;
+using Marrow.Engine.Models;
+using Marrow.Formats;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+using Marrow.Formats.Safetensors;
+
+namespace Marrow.Adapters.Merging;
+
+/// <summary>Writes a model as a complete Hugging Face folder; it appears whole or not at all (spec/formats.md §6.1).</summary>
+public static class ModelFolderWriter
+{
+    private const int PieceElements = 1 << 20;
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 2, NewLine = "\n" };
+
+    /// <summary>
+    /// Writes configuration, generation defaults and tokenizer files of <paramref name="source"/> (where the model came from), and the weights as
+    /// <paramref name="storeAs"/>, or each in the type that it has in the source, or in memory where there is none.
+    /// </summary>
+    /// <exception cref="MarrowException">IO008, IO009 the folder cannot be written; AD012 it would replace the source or an adapter is attached.</exception>
+    public static void Write(string path, Llama model, ModelFolder? source = null, DType? storeAs = null, long maxShardBytes = SafetensorsWriter.UsualShardBytes)
+    {
+        if (storeAs is not (null or DType.F32 or DType.BF16 or DType.F16))
+            throw new MarrowException("AD012", $"Weights cannot be stored as {storeAs}; choose F32, F16 or BF16. [AD012]");
+        if (source is not null && Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar) == Path.GetFullPath(source.Path).TrimEnd(Path.DirectorySeparatorChar))
+            throw new MarrowException("AD012", $"{path}: is the folder that the model came from; write into another. [AD012]");
+        if (model.Linears.FirstOrDefault(l => l.Adapter is not null) is { } adapted)
+            throw new MarrowException("AD012", $"{adapted.Path} has an adapter attached, which the folder would lack; merge it first. [AD012]");
+        TensorToWrite[] tensors = [.. model.Weights.Select(w => ToWrite(w, storeAs ?? StoredType(w, source)))];
+        string config = Config(model, tensors);
+        AtomicFolder.Write(path, folder =>
+        {
+            AtomicFile.WriteText(Path.Combine(folder, "config.json"), config);
+            foreach (string file in source is null ? [] : source.Tokenizer.Present.Prepend(Path.Combine(source.Path, "generation_config.json")).Where(File.Exists))
+                File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            SafetensorsWriter.WriteModel(folder, tensors, maxShardBytes);
+        });
+    }
+
+    private static DType StoredType(Weight weight, ModelFolder? source)
+    {
+        if (source is null)
+            return weight.Value.DType;
+        // An untied head is stored as the embedding that it was copied from.
+        return source.Tensors.Tensors.TryGetValue(weight.Name, out TensorInfo? info) ? info.DType : source.Tensors.Require("model.embed_tokens.weight").DType;
+    }
+
+    private static TensorToWrite ToWrite(Weight weight, DType type)
+    {
+        Tensor value = weight.Value;
+        long[] shape = [.. Enumerable.Range(0, value.Shape.Rank).Select(i => (long)value.Shape[i])];
+        return new TensorToWrite(weight.Name, type, shape, stream =>
+        {
+            var floats = new float[Math.Min(PieceElements, value.Shape.Count)];
+            for (long at = 0; at < value.Shape.Count; at += PieceElements)
+            {
+                int n = (int)Math.Min(PieceElements, value.Shape.Count - at);
+                value.ReadFloats(floats.AsSpan(0, n), at);
+                TensorToWrite.FromFloats(weight.Name, [n], floats.AsMemory(0, n), type).Write(stream);
+            }
+        });
+    }
+
+    // The original's text where nothing in it is changed by the weights: keys that are unknown here stay as they are.
+    private static string Config(Llama model, TensorToWrite[] tensors)
+    {
+        bool tied = !tensors.Any(t => t.Name == "lm_head.weight");
+        DType matrices = tensors.First(t => t.Shape.Count == 2).DType;
+        string? raw = model.Config.RawJson;
+        if (raw is null)
+            return (model.Config with { TiedEmbeddings = tied, TorchDType = matrices }).ToJson();
+        if (tied == model.Config.TiedEmbeddings && matrices == (model.Config.TorchDType ?? DType.F32))
+            return raw;
+        JsonObject fields = JsonNode.Parse(raw.TrimStart('\uFEFF'))!.AsObject();
+        fields["tie_word_embeddings"] = tied;
+        fields[fields.ContainsKey("dtype") && !fields.ContainsKey("torch_dtype") ? "dtype" : "torch_dtype"] =
+            matrices switch { DType.BF16 => "bfloat16", DType.F16 => "float16", DType.F64 => "float64", _ => "float32" };
+        return fields.ToJsonString(Indented) + "\n";
+    }
+}

@@ -1,0 +1,141 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Marrow.Engine.Layers;
+using Marrow.Engine.Models;
+using Marrow.Formats;
+
+namespace Marrow.Adapters.Targets;
+
+/// <summary>Finds the layers of a model that a <see cref="TargetSelection"/> means.</summary>
+public sealed class TargetSelector
+{
+    private static readonly string[] Defaults = ["q_proj", "v_proj"];
+    private readonly CausalModel _model;
+    private readonly TargetSelection _selection;
+    private readonly ModulePattern _targets;
+    private readonly List<string> _warnings = [];
+    private readonly Regex[] _layerNumber;
+
+    /// <summary>Checks the selection itself.</summary>
+    /// <exception cref="MarrowException">AD002 parts of the selection contradict each other; AD006 a bad expression.</exception>
+    public TargetSelector(CausalModel model, TargetSelection selection)
+    {
+        (_model, _selection) = (model, selection);
+        _targets = selection.TargetModules ?? DefaultFor(model.ModelType);
+        bool numbered = selection.LayersToTransform is { Count: > 0 };
+        if (numbered && _targets.Expression is not null)
+            throw new MarrowException("AD002", "layers_to_transform cannot go with a regular expression in target_modules; "
+                + "put the layer numbers into the expression, or give target_modules as a list. [AD002]");
+        if (selection.LayersPattern is { Count: > 0 } && !numbered)
+            throw new MarrowException("AD002", "layers_pattern says which list layers_to_transform counts in, but layers_to_transform is empty; give both or neither. [AD002]");
+        if (selection.ExcludeModules is { IsAllLinear: true })
+            throw new MarrowException("AD002", "exclude_modules: all-linear would leave nothing to adapt; give a list of names or an expression. [AD002]");
+        _layerNumber = [.. (selection.LayersPattern is { Count: > 0 } lists ? lists : ["[^.]*"])
+            .Select(list => ModulePattern.Compile($@"\A.*\.(?:{list})\.(\d+)\.", list))];
+    }
+
+    /// <summary>What was odd but allowed, one sentence each.</summary>
+    public IReadOnlyList<string> Warnings => _warnings;
+
+    /// <summary>The layers to adapt, in the model's order.</summary>
+    /// <exception cref="MarrowException">AD003 none; AD004 the selection means a module that cannot be adapted.</exception>
+    public IReadOnlyList<LinearLayer> Layers()
+    {
+        LinearLayer[] chosen = [.. _model.Linears.Where(l => IsTarget(l.Path))];
+        if (!_targets.IsAllLinear)
+            RefuseOthers();
+        string[] idle = [.. (_targets.Names ?? []).Where(name => !_model.Linears.Any(l => ModulePattern.IsAt(l.Path, name)))];
+        if (chosen.Length == 0)
+            throw new MarrowException("AD003", $"No layer of this {_model.ModelType} model is selected by target_modules {Show(_targets)}"
+                + $"{(idle.Length == 0 ? " after exclude_modules, layers_to_transform and modules_to_save" : "")}; its linear layers are "
+                + $"{string.Join(", ", Endings())} in layers 0 … {_model.Linears.Select(l => LayerOf(l.Path) ?? 0).Max()}"
+                + $"{(idle.Length == 0 ? "" : NearNames.Hint(idle[0], Endings()))}. [AD003]");
+        foreach (string name in idle)
+            _warnings.Add($"target_modules: no linear layer is called '{Echo.Name(name)}'{NearNames.Hint(name, Endings())}");
+        return chosen;
+    }
+
+    /// <summary>The weights of the modules trained whole, in the model's order, and unties the head where it or the embedding is among them.</summary>
+    /// <exception cref="MarrowException">AD007 a name in modules_to_save means no module.</exception>
+    public IReadOnlyList<Weight> SavedWeights()
+    {
+        if (_selection.ModulesToSave.Count == 0)
+            return [];
+        string[] paths = [.. _model.Weights.Select(PathOf).Append("lm_head").Distinct()];
+        foreach (string name in _selection.ModulesToSave)
+        {
+            if (name.Length == 0 || !paths.Any(path => path.EndsWith(name, StringComparison.Ordinal)))
+                throw new MarrowException("AD007", $"modules_to_save: no module is called '{Echo.Name(name)}'{NearNames.Hint(name, Endings().Concat(["lm_head", "embed_tokens", "norm"]))} "
+                    + $"There are lm_head, model.embed_tokens, model.norm, the norms of the layers and {string.Join(", ", Endings())}. [AD007]");
+        }
+        // PEFT gives the saved module a copy of its own; a shared matrix would change with it.
+        if (IsSaved("lm_head") || IsSaved("model.embed_tokens"))
+            _model.Untie();
+        return [.. _model.Weights.Where(w => IsSaved(PathOf(w)))];
+    }
+
+    /// <summary>
+    /// The shortest list of names that selects exactly <paramref name="layers"/> in this model: endings where they suffice, else whole paths.
+    /// </summary>
+    public static IReadOnlyList<string> NamesOf(CausalModel model, IReadOnlyList<LinearLayer> layers)
+    {
+        string[] endings = [.. layers.Select(l => Ending(l.Path)).Distinct()];
+        return model.Linears.Count(l => endings.Contains(Ending(l.Path))) == layers.Count ? endings : [.. layers.Select(l => l.Path)];
+    }
+
+    private static ModulePattern DefaultFor(string modelType) => modelType switch
+    {
+        "llama" or "mistral" or "qwen2" or "qwen3" => new ModulePattern(Defaults),
+        _ => throw new MarrowException("AD002", $"target_modules is not given, and model type '{Echo.Name(modelType)}' has no default; name the layers to adapt, or all-linear. [AD002]"),
+    };
+
+    private bool IsTarget(string path)
+    {
+        if (_selection.ExcludeModules?.Matches(path) == true || IsSaved(path) || !_targets.Matches(path))
+            return false;
+        return _selection.LayersToTransform is not { Count: > 0 } numbers || (LayerOf(path) is { } layer && numbers.Contains(layer));
+    }
+
+    // The head, the embedding and the norms; a list entry that means them is as wrong as an expression.
+    private void RefuseOthers()
+    {
+        HashSet<string> linears = [.. _model.Linears.Select(l => l.Path)];
+        foreach (string path in _model.Weights.Select(PathOf).Append("lm_head").Distinct())
+        {
+            if (!linears.Contains(path) && IsTarget(path))
+                throw new MarrowException("AD004", $"target_modules {Show(_targets)} selects '{path}', which cannot be adapted (only the linear layers inside the blocks can); "
+                    + $"leave it out, or train it whole with modules_to_save: [{Ending(path)}]. [AD004]");
+        }
+    }
+
+    private bool IsSaved(string path)
+    {
+        // PEFT compares without regard to dots: "norm" also means every input_layernorm.
+        foreach (string name in _selection.ModulesToSave)
+        {
+            if (path.EndsWith(name, StringComparison.Ordinal))
+                return true;
+        }
+        return false;
+    }
+
+    private int? LayerOf(string path)
+    {
+        foreach (Regex regex in _layerNumber)
+        {
+            Match match = ModulePattern.Match(regex, path, string.Join(", ", _selection.LayersPattern ?? []));
+            if (match.Success)
+                return int.TryParse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture, out int layer) ? layer : null;
+        }
+        return null;
+    }
+
+    private string[] Endings() => [.. _model.Linears.Select(l => Ending(l.Path)).Distinct()];
+
+    private static string Ending(string path) => path[(path.LastIndexOf('.') + 1)..];
+
+    private static string PathOf(Weight weight) => weight.Name[..weight.Name.LastIndexOf('.')];
+
+    private static string Show(ModulePattern pattern) => pattern.Names is { } names
+        ? $"[{string.Join(", ", names.Take(10).Select(n => Echo.Name(n)))}{(names.Count > 10 ? ", …" : "")}]" : Echo.Quote(pattern.Text!);
+}

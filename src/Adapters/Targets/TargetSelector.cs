@@ -17,7 +17,9 @@ public sealed class TargetSelector
     private readonly Regex[] _layerNumber;
 
     /// <summary>Checks the selection itself.</summary>
-    /// <exception cref="MarrowException">AD002 parts of the selection contradict each other; AD006 a bad expression.</exception>
+    /// <exception cref="MarrowException">
+    /// AD002 parts of the selection contradict each other; AD006 a bad expression; AD007 a name in modules_to_save means no module.
+    /// </exception>
     public TargetSelector(CausalModel model, TargetSelection selection)
     {
         (_model, _selection) = (model, selection);
@@ -30,6 +32,13 @@ public sealed class TargetSelector
             throw new MarrowException("AD002", "layers_pattern says which list layers_to_transform counts in, but layers_to_transform is empty; give both or neither. [AD002]");
         if (selection.ExcludeModules is { IsAllLinear: true })
             throw new MarrowException("AD002", "exclude_modules: all-linear would leave nothing to adapt; give a list of names or an expression. [AD002]");
+        string[] paths = [.. model.Weights.Select(PathOf).Append("lm_head").Distinct()];
+        foreach (string name in selection.ModulesToSave)
+        {
+            if (name.Length == 0 || !paths.Any(path => path.EndsWith(name, StringComparison.Ordinal)))
+                throw new MarrowException("AD007", $"modules_to_save: no module is called '{Echo.Name(name)}'{NearNames.Hint(name, Endings().Concat(["lm_head", "embed_tokens", "norm"]))} "
+                    + $"There are lm_head, model.embed_tokens, model.norm, the norms of the layers and {string.Join(", ", Endings())}. [AD007]");
+        }
         _layerNumber = [.. (selection.LayersPattern is { Count: > 0 } lists ? lists : ["[^.]*"])
             .Select(list => ModulePattern.Compile($@"\A.*\.(?:{list})\.(\d+)\.", list))];
     }
@@ -56,18 +65,10 @@ public sealed class TargetSelector
     }
 
     /// <summary>The weights of the modules trained whole, in the model's order, and unties the head where it or the embedding is among them.</summary>
-    /// <exception cref="MarrowException">AD007 a name in modules_to_save means no module.</exception>
     public IReadOnlyList<Weight> SavedWeights()
     {
         if (_selection.ModulesToSave.Count == 0)
             return [];
-        string[] paths = [.. _model.Weights.Select(PathOf).Append("lm_head").Distinct()];
-        foreach (string name in _selection.ModulesToSave)
-        {
-            if (name.Length == 0 || !paths.Any(path => path.EndsWith(name, StringComparison.Ordinal)))
-                throw new MarrowException("AD007", $"modules_to_save: no module is called '{Echo.Name(name)}'{NearNames.Hint(name, Endings().Concat(["lm_head", "embed_tokens", "norm"]))} "
-                    + $"There are lm_head, model.embed_tokens, model.norm, the norms of the layers and {string.Join(", ", Endings())}. [AD007]");
-        }
         // PEFT gives the saved module a copy of its own; a shared matrix would change with it.
         if (IsSaved("lm_head") || IsSaved("model.embed_tokens"))
             _model.Untie();

@@ -1,0 +1,209 @@
+using Marrow.Adapters.Merging;
+using Marrow.Adapters.Peft;
+using Marrow.Adapters.Targets;
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Models;
+using Marrow.Engine.Training;
+using Marrow.Formats;
+using Marrow.Formats.Datasets;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Adapters.Tests.Methods;
+
+/// <summary>What every method owes: tested once for each method that derives from this.</summary>
+public abstract class AdapterContract : IDisposable
+{
+    private readonly CpuDevice _device = new(2);
+
+    /// <summary>A configuration for a model of hidden size 24, inner size 36, projections of 12 and 4 outputs.</summary>
+    protected abstract AdapterConfig Usual { get; }
+
+    /// <summary>The method's settings for sizes that fit badly; may equal <see cref="Usual"/>.</summary>
+    protected abstract IEnumerable<AdapterConfig> Odd { get; }
+
+    /// <summary>The error of unmerging in fp32, for weights of about 0.2 and adapter values of about 0.1.</summary>
+    protected virtual double UnmergeTolerance => 1e-6;
+
+    public void Dispose()
+    {
+        _device.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    [Fact]
+    public void A_fresh_adapter_changes_nothing()
+    {
+        using Llama model = TinyLlama.Create(_device);
+        TokenBatch batch = TinyLlama.Batch();
+        float[] before = TinyLlama.Logits(model, batch);
+        using var adapted = new AdaptedModel(model, All(Usual), seed: 3);
+        Assert.Equal(14, adapted.Layers.Count);
+        Assert.InRange(TinyLlama.LargestDifference(before, TinyLlama.Logits(model, batch)), 0, 1e-5f);
+    }
+
+    [Fact]
+    public void Every_trained_value_gets_a_gradient_and_detaching_gives_the_base_back()
+    {
+        using Llama model = TinyLlama.Create(_device);
+        TokenBatch batch = TinyLlama.Batch();
+        float[] before = TinyLlama.Logits(model, batch);
+        using var adapted = new AdaptedModel(model, All(Usual), seed: 3);
+        TinyLlama.Scramble(adapted);
+        TinyLlama.Loss(model, batch, backward: true);
+        Assert.All(adapted.Parameters.Parameters, p => Assert.Contains(p.Value.Grad!.ToArray(), g => g != 0));
+        Assert.True(TinyLlama.LargestDifference(before, TinyLlama.Logits(model, batch)) > 0.01f);
+        adapted.Detach();
+        Assert.Equal(before, TinyLlama.Logits(model, batch));
+    }
+
+    [Fact]
+    public void Equal_seeds_start_equally()
+    {
+        using Llama model = TinyLlama.Create(_device);
+        float[] Values(ulong seed)
+        {
+            using var adapted = new AdaptedModel(model, All(Usual) with { InitWeights = AdapterInit.Random }, seed);
+            return adapted.Parameters.Values.ToArray();
+        }
+        Assert.Equal(Values(3), Values(3));
+        Assert.NotEqual(Values(3), Values(4));
+    }
+
+    [Fact]
+    public void A_merged_model_computes_as_the_adapter_whatever_the_sizes()
+    {
+        foreach (AdapterConfig config in Odd.Prepend(Usual))
+        {
+            using Llama model = TinyLlama.Create(_device);
+            TokenBatch batch = TinyLlama.Batch();
+            using var adapted = new AdaptedModel(model, All(config), seed: 3);
+            TinyLlama.Scramble(adapted);
+            float[] applied = TinyLlama.Logits(model, batch);
+            float[][] weights = [.. model.Weights.Select(w => w.Value.ToArray())];
+            MergeCertificate certificate = adapted.Merge(batch);
+            Assert.All(model.Linears, l => Assert.Null(l.Adapter));
+            float largest = TinyLlama.LargestDifference(applied, TinyLlama.Logits(model, batch));
+            Assert.InRange(largest, 0, 1e-4f);
+            Assert.Equal(largest, certificate.Logits.Largest, 1e-7);
+            Assert.InRange(certificate.Logits.Mean, 0, certificate.Logits.Largest);
+            Assert.Equal(14, certificate.Tensors.Count);
+            float[][] merged = [.. model.Weights.Select(w => w.Value.ToArray())];
+            Assert.Equal(weights.Zip(merged, TinyLlama.LargestDifference).Max(), certificate.LargestChange, 1e-7);
+            Assert.InRange(certificate.LargestChange, 0.01, 10);
+            adapted.Unmerge();
+            Assert.InRange(certificate.UnmergeError!.Value, 0, UnmergeTolerance);
+            Assert.InRange(weights.Zip(model.Weights, (w, now) => TinyLlama.LargestDifference(w, now.Value.ToArray())).Max(), 0, (float)certificate.UnmergeError.Value);
+            Assert.InRange(TinyLlama.LargestDifference(applied, TinyLlama.Logits(model, batch)), 0, 1e-3f);
+        }
+    }
+
+    [Fact]
+    public void A_merge_into_bf16_is_rounded_once()
+    {
+        using Llama model = TinyLlama.Create(_device);
+        Narrow(model);
+        using var adapted = new AdaptedModel(model, All(Usual), seed: 3);
+        TinyLlama.Scramble(adapted);
+        LayerAdapter first = adapted.Adapters[0];
+        double[] exact = Array.ConvertAll(first.Layer.Weight.Value.ToArray(), v => (double)v);
+        WeightChange change = first.Change();
+        int n = first.Layer.Inputs;
+        for (int o = 0; o < first.Layer.Outputs; o++)
+            change.Apply(o, exact.AsSpan(o * n, n));
+        MergeCertificate certificate = adapted.Merge(TinyLlama.Batch());
+        Assert.Equal(DType.BF16, first.Layer.Weight.Value.DType);
+        Assert.Equal(Array.ConvertAll(exact, v => (float)(BFloat16)(float)v), first.Layer.Weight.Value.ToArray());
+        Assert.InRange(certificate.UnmergeError!.Value, 1e-5, 0.1);
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.NegativeInfinity)]
+    public void Values_that_are_not_finite_never_touch_the_base(float poison)
+    {
+        using Llama model = TinyLlama.Create(_device);
+        float[][] weights = [.. model.Weights.Select(w => w.Value.ToArray())];
+        using var adapted = new AdaptedModel(model, All(Usual), seed: 3);
+        TinyLlama.Scramble(adapted, 2f);
+        // In the last layer: the ones before must stay as well.
+        adapted.Adapters[^1].Values[^1].Upload<float>([.. Enumerable.Repeat(poison, (int)adapted.Adapters[^1].Values[^1].Shape.Count)]);
+        var error = Assert.Throws<MarrowException>(() => adapted.Merge(TinyLlama.Batch()));
+        Assert.Equal("AD008", error.Code);
+        Assert.All(weights.Zip(model.Weights), p => Assert.Equal(p.First, p.Second.Value.ToArray()));
+        Assert.Same(adapted.Adapters[0], model.Linears[0].Adapter);
+    }
+
+    [Fact]
+    public void A_folder_comes_back_bit_for_bit()
+    {
+        using var folder = new TemporaryFolder();
+        using Llama model = TinyLlama.Create(_device);
+        TokenBatch batch = TinyLlama.Batch();
+        float[] logits;
+        AdapterConfig config = All(Usual) with { Targets = new TargetSelection { TargetModules = new("q_proj", "down_proj"), ModulesToSave = ["lm_head"] } };
+        using (var adapted = new AdaptedModel(model, config, seed: 3))
+        {
+            TinyLlama.Scramble(adapted);
+            logits = TinyLlama.Logits(model, batch);
+            PeftFolder.Write(folder["a"], adapted, "some/base");
+        }
+        using (PeftFolder files = PeftFolder.Open(folder["a"]))
+        {
+            Assert.Empty(files.Warnings);
+            Assert.Equal(config.GetType(), files.Config.GetType());
+            Assert.Equal("some/base", files.Config.BaseModel);
+            Assert.Equal("pt", files.Tensors.Metadata["format"]);
+            Assert.All(files.Tensors.Tensors.Values, t => Assert.Equal(DType.F32, t.DType));
+            Assert.Contains("base_model.model.lm_head.weight", files.Tensors.Tensors.Keys);
+            using AdaptedModel again = AdaptedModel.Load(model, files);
+            Assert.Equal(logits, TinyLlama.Logits(model, batch));
+            PeftFolder.Write(folder["b"], again);
+        }
+        foreach (string name in new[] { PeftConfig.FileName, PeftFolder.TensorFile, "README.md" })
+            Assert.Equal(File.ReadAllBytes(folder["a", name]), File.ReadAllBytes(folder["b", name]));
+    }
+
+    [Fact]
+    public void A_rank_of_zero_or_less_is_refused()
+    {
+        using Llama model = TinyLlama.Create(_device);
+        foreach (int r in new[] { 0, -4 })
+            Assert.Equal("AD001", Assert.Throws<MarrowException>(() => new AdaptedModel(model, All(Usual) with { R = r }, 1)).Code);
+        Assert.All(model.Linears, l => Assert.Null(l.Adapter));
+    }
+
+    [Fact]
+    public void A_step_allocates_nothing_on_the_heap()
+    {
+        using Llama model = TinyLlama.Create(_device);
+        using var adapted = new AdaptedModel(model, All(Usual), seed: 3);
+        TokenBatch batch = TinyLlama.Batch();
+        using var tape = new Engine.Autograd.Tape(_device);
+        void Step()
+        {
+            tape.Recording = tape.Training = true;
+            tape.Backward(model.Loss(tape, batch, 1f, out _));
+            tape.Clear();
+        }
+        for (int i = 0; i < 5; i++)
+            Step();
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 10; i++)
+            Step();
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    /// <summary>The configuration for all linear layers of the tiny model.</summary>
+    protected static AdapterConfig All(AdapterConfig config) => config with { Targets = config.Targets with { TargetModules = new(ModulePattern.AllLinear) } };
+
+    private static void Narrow(Llama model)
+    {
+        foreach (var weight in model.Weights.Where(w => w.Value.Shape.Rank == 2))
+        {
+            var narrow = new Engine.Tensor(model.Device, weight.Value.Shape, DType.BF16);
+            narrow.WriteFloats(weight.Value.ToArray());
+            weight.Replace(narrow);
+        }
+    }
+}

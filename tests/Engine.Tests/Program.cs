@@ -6,12 +6,14 @@ namespace Marrow.Engine.Tests;
 
 /// <summary>
 /// The test assembly as a program: "op-cases" runs every op case in this process, whose SIMD level the environment decides.
-/// Prints the level, then each problem.
+/// Prints the level, then each problem. "checkpoints" writes checkpoints into a folder until it is killed.
 /// </summary>
 internal static class Program
 {
     private static int Main(string[] args)
     {
+        if (args is ["checkpoints", string root])
+            Training.CheckpointTests.SaveForEver(root);
         if (args is not ["op-cases", ..])
             return 2;
         Console.WriteLine(CpuDevice.SimdLevel);

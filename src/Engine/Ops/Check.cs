@@ -1,4 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Runtime.CompilerServices;
 using Marrow.Formats;
 using Marrow.Formats.Numerics;
 
@@ -37,6 +39,32 @@ internal static class Check
             Fail(op, message);
     }
 
+    public static void True(string op, [DoesNotReturnIf(false)] bool holds, [InterpolatedStringHandlerArgument(nameof(holds))] FailureMessage message)
+    {
+        if (!holds)
+            Fail(op, message.ToString());
+    }
+
     [DoesNotReturn]
     private static void Fail(string op, string message) => throw new MarrowException("E104", $"{op}: {message} [E104]");
+}
+
+/// <summary>A message that is only put together when its check fails, so that a check that holds allocates nothing.</summary>
+[InterpolatedStringHandler]
+internal ref struct FailureMessage
+{
+    private DefaultInterpolatedStringHandler _text;
+
+    public FailureMessage(int literalLength, int formattedCount, bool holds, out bool shouldAppend)
+    {
+        shouldAppend = !holds;
+        if (shouldAppend)
+            _text = new DefaultInterpolatedStringHandler(literalLength, formattedCount, CultureInfo.InvariantCulture);
+    }
+
+    public void AppendLiteral(string text) => _text.AppendLiteral(text);
+
+    public void AppendFormatted<T>(T value) => _text.AppendFormatted(value);
+
+    public override string ToString() => _text.ToStringAndClear();
 }

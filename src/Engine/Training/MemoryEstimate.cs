@@ -9,30 +9,30 @@ namespace Marrow.Engine.Training;
 /// </summary>
 /// <param name="Weights">Bytes of the frozen weights.</param>
 /// <param name="Trainable">Bytes of the trainable values, their gradients and both moments, fp32.</param>
-/// <param name="Activations">Bytes of activations at the fullest moment of a micro-batch, fp32.</param>
-/// <param name="Logits">Bytes of the one chunk of logits that exists at a time, with the hidden states it is made of.</param>
-public sealed record MemoryEstimate(long Weights, long Trainable, long Activations, long Logits)
+/// <param name="Activations">Bytes of activations that a micro-batch keeps for backward, fp32.</param>
+/// <param name="BlockWork">Bytes that backward of one block takes beside them.</param>
+/// <param name="HeadWork">Bytes that the head and the loss take beside them: one chunk of logits, and hidden states with their gradient.</param>
+public sealed record MemoryEstimate(long Weights, long Trainable, long Activations, long BlockWork, long HeadWork)
 {
-    /// <summary>All of it.</summary>
-    public long Total => Weights + Trainable + Activations + Logits;
+    /// <summary>The fullest moment: either the head or a block is at work.</summary>
+    public long Total => Weights + Trainable + Activations + Math.Max(BlockWork, HeadWork);
 
     /// <summary>The estimate for micro-batches of at most <paramref name="batchTokens"/> tokens; <paramref name="matrices"/> is the type of the weight matrices in memory.</summary>
     public static MemoryEstimate For(LlamaConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing)
     {
         ArgumentNullException.ThrowIfNull(config);
-        long n = batchTokens, c = config.HiddenSize, f = config.IntermediateSize, layers = config.LayerCount;
+        long c = config.HiddenSize, f = config.IntermediateSize, row = (long)sizeof(float) * batchTokens;
         long q = (long)config.HeadCount * config.HeadDim, kv = (long)config.KeyValueHeadCount * config.HeadDim;
         // Both residuals and their norms, q, k, v, the attention's output and its log-sums, gate, up and their product.
         long block = 4 * c + 2 * q + 2 * kv + config.HeadCount + 3 * f + 2;
         if (config.QueryKeyNorm)
             block += q + kv + config.HeadCount + config.KeyValueHeadCount;
-        long kept = activationCheckpointing ? layers * c + block : layers * block;
-        // Backward of the MLP, the widest place: the gradients of its three inner activations and of two residuals.
+        // The MLP is the widest place of backward: the gradients of its three inner activations and of two residuals.
         long passing = 3 * f + 2 * c;
-        // Around the blocks: the embedding, the last norm's input and output, the loss's gradient.
-        long activations = sizeof(float) * n * (kept + passing + 3 * c);
-        long rows = LinearCrossEntropyNode.ChunkFor((int)n, config.VocabularySize);
-        return new MemoryEstimate(WeightBytes(config, matrices), 4 * sizeof(float) * trainableValues, activations, sizeof(float) * rows * (config.VocabularySize + 2 * c));
+        long kept = config.LayerCount * (activationCheckpointing ? c : block) + c;
+        long logits = sizeof(float) * LinearCrossEntropyNode.ChunkFor(batchTokens, config.VocabularySize) * (config.VocabularySize + 2 * c);
+        return new MemoryEstimate(WeightBytes(config, matrices), 4 * sizeof(float) * trainableValues, row * kept,
+            row * (activationCheckpointing ? block + passing : passing), row * 2 * c + logits);
     }
 
     private static long WeightBytes(LlamaConfig config, DType matrices)

@@ -1,0 +1,58 @@
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Models;
+using Marrow.Engine.Training;
+using Marrow.Formats.Datasets;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+using Xunit.Abstractions;
+
+namespace Marrow.Engine.Tests.Training;
+
+public sealed class MemoryEstimateTests(ITestOutputHelper output)
+{
+    public static TheoryData<string, bool> Cases => new()
+    {
+        { "llama", false }, { "llama", true }, { "qwen3", false }, { "qwen3", true },
+    };
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Foretells_the_measured_peak(string type, bool checkpointing)
+    {
+        LlamaConfig config = Tiny.Config with
+        {
+            ModelType = type, QueryKeyNorm = type == "qwen3", TiedEmbeddings = type == "qwen3", LayerCount = 5, HiddenSize = 64, HeadDim = 16, IntermediateSize = 160, VocabularySize = 700,
+        };
+        TokenDataset data = Tiny.Data(4, 150, 150);
+        using var device = new CpuDevice(2);
+        using Llama model = ModelLoader.Create(device, config, 1);
+        MemoryEstimate estimate = MemoryEstimate.For(config, DType.F32, 0, 600, checkpointing);
+        Assert.Equal(model.WeightBytes, estimate.Weights);
+
+        // The weights become the parameters here, so they are counted once, as those.
+        using ParameterSet parameters = Tiny.TrainAll(model);
+        estimate = MemoryEstimate.For(config, DType.F32, parameters.Count, 600, checkpointing) with { Weights = 0 };
+        using var trainer = new Trainer(model, parameters, data, new TrainingOptions { MaxSteps = 2, BatchSize = 4, ActivationCheckpointing = checkpointing });
+        trainer.Run();
+        double ratio = (double)device.PeakBytes / estimate.Total;
+        double activations = (double)(device.PeakBytes - estimate.Trainable) / (estimate.Total - estimate.Trainable);
+        output.WriteLine($"measured {device.PeakBytes}, estimated {estimate}: {ratio:f3}, without parameters {activations:f3}");
+        Assert.InRange(ratio, 0.8, 1.25);
+        Assert.InRange(activations, 0.75, 1.25);
+    }
+
+    [Fact]
+    public void Counts_a_known_model()
+    {
+        // TinyLlama 1.1B: 1,100,048,384 weights.
+        var config = new LlamaConfig
+        {
+            ModelType = "llama", VocabularySize = 32000, HiddenSize = 2048, IntermediateSize = 5632, LayerCount = 22, HeadCount = 32, KeyValueHeadCount = 4, HeadDim = 64, MaxPositions = 2048,
+        };
+        Assert.Equal(4 * 1_100_048_384L, MemoryEstimate.For(config, DType.F32, 0, 1, false).Weights);
+        MemoryEstimate estimate = MemoryEstimate.For(config, DType.BF16, 10_000_000, 4096, false);
+        Assert.Equal(160_000_000, estimate.Trainable);
+        MemoryEstimate checkpointing = MemoryEstimate.For(config, DType.BF16, 10_000_000, 4096, true);
+        Assert.InRange(checkpointing.Total - checkpointing.Weights, 1, (estimate.Total - estimate.Weights) / 4);
+    }
+}

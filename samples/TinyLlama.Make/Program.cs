@@ -1,0 +1,55 @@
+using System.Globalization;
+using Marrow.Engine;
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Models;
+using Marrow.Engine.Training;
+using Marrow.Formats;
+using Marrow.Formats.Datasets;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Tokenizers;
+using Marrow.TinyLlama.Make;
+
+const ulong Seed = 1;
+const int BatchSize = 64, TokenizerTexts = 20_000;
+
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+if (args.Length is 0 or > 2 || args[0].StartsWith('-') || !int.TryParse(args.Length == 2 ? args[1] : "6000", out int steps) || steps < 1)
+{
+    Console.Error.WriteLine("usage: dotnet run -c Release --project samples/TinyLlama.Make -- SAMPLES [STEPS]\n"
+        + "Writes SAMPLES/tiny-llama and SAMPLES/quickstart; STEPS is 6000 unless given.");
+    return 2;
+}
+string modelFolder = Path.Combine(args[0], "tiny-llama"), quickstart = Path.Combine(args[0], "quickstart");
+try
+{
+    Directory.CreateDirectory(quickstart);
+    Corpus.Write(Path.Combine(quickstart, "train.jsonl"), Corpus.PigLatin(Seed, heldOut: false));
+    Corpus.Write(Path.Combine(quickstart, "heldout.jsonl"), Corpus.PigLatin(Seed, heldOut: true).Take(100));
+    using var device = new CpuDevice();
+    AtomicFolder.Write(modelFolder, folder => Make(device, folder));
+    using ModelFolder files = ModelFolder.Open(modelFolder);
+    using Llama model = ModelLoader.Load(device, files);
+    ModelTokenizer tokenizer = ModelTokenizer.Load(modelFolder);
+    foreach (Skill skill in Skills.Base)
+        Console.WriteLine($"{skill.Name,-14} {Scores.ExactMatch(model, tokenizer, [.. Corpus.Draw([skill], Seed, heldOut: true).Take(100).Select(d => d.Exchange)]):0.00}");
+    Console.WriteLine($"{"Pig Latin",-14} {Scores.ExactMatch(model, tokenizer, [.. Corpus.PigLatin(Seed, heldOut: true).Take(100)]):0.00}");
+    return 0;
+}
+catch (MarrowException e)
+{
+    Console.Error.WriteLine(e.Message);
+    return 1;
+}
+
+void Make(CpuDevice device, string folder)
+{
+    ModelTokenizer tokenizer = TinyModel.WriteTokenizer(folder,
+        Corpus.Draw(Skills.Base, Seed, heldOut: false).Take(TokenizerTexts).SelectMany(d => new[] { d.Exchange.Question, d.Exchange.Answer }));
+    TokenDataset data = TokenDataset.From(Corpus.Draw(Skills.Base, Seed, heldOut: false).Take(steps * BatchSize)
+        .Select(d => Scores.Encode(tokenizer, d.Exchange)));
+    Console.WriteLine($"{data.Count} examples, {data.Tokens} tokens");
+    using Llama model = ModelLoader.Create(device, TinyModel.Config(tokenizer), Seed);
+    using var parameters = new ParameterSet(device, model.Weights.Select(w => (w.Name, w.Value.Shape)));
+    new Pretraining(model, parameters).Run(data, BatchSize, Console.Out);
+    TinyModel.WriteModel(folder, model);
+}

@@ -52,8 +52,8 @@ public static class ModelLoader
         });
     }
 
-    // Old files carry the rotary table, some tied ones a second copy of the embedding.
-    private static bool IsDerived(string name, LlamaConfig config) =>
+    /// <summary>Whether a file may hold this tensor and no part of the model reads it: old ones carry the rotary table, some tied ones a second copy of the embedding.</summary>
+    public static bool IsDerived(string name, LlamaConfig config) =>
         name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (config.TiedEmbeddings && name == "lm_head.weight");
 
     private static Tensor Read(Device device, ITensorSource source, string name, Shape shape, DType? matrices)

@@ -16,8 +16,15 @@ internal sealed record CommandContext(IServiceProvider Services, TextWriter Outp
     public void Report<T>(T result, Action<TextWriter> text)
     {
         if (Json)
-            Output.WriteLine(JsonSerializer.Serialize(result, JsonText.Options));
+            ReportJson(result);
         else
             text(Output);
+    }
+
+    /// <summary>Writes the result under --json; for commands that write their text as they go.</summary>
+    public void ReportJson<T>(T result)
+    {
+        if (Json)
+            Output.WriteLine(JsonSerializer.Serialize(result, JsonText.Options));
     }
 }

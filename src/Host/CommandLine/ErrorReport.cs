@@ -10,11 +10,14 @@ namespace Marrow.Host.CommandLine;
 /// <param name="Details">A stack trace, where the error is a defect of the program.</param>
 internal sealed record ErrorReport(int ExitCode, string Code, string Message, string? Details = null)
 {
+    /// <summary>Errors of a run that began well: a disk that is full, memory that ran out. More are not the user's input.</summary>
+    private static readonly string[] WhileRunning = ["IO008", "E901"];
+
     /// <summary>How an exception is told; <paramref name="cancelled"/> is whether the user asked to stop.</summary>
     public static ErrorReport Of(Exception error, bool cancelled) => error switch
     {
         OperationCanceledException when cancelled => new(CommandLine.ExitCode.Cancelled, "cancelled", "cancelled"),
-        MarrowException e => new(CommandLine.ExitCode.BadInput, e.Code, e.Message),
+        MarrowException e => new(WhileRunning.Contains(e.Code) ? CommandLine.ExitCode.Failed : CommandLine.ExitCode.BadInput, e.Code, e.Message),
         OutOfMemoryException => new(CommandLine.ExitCode.Failed, "memory",
             "not enough memory; try a smaller training.batch_size or data.max_length, or training.activation_checkpointing: true"),
         IOException or UnauthorizedAccessException => new(CommandLine.ExitCode.Failed, "io", error.Message, error.ToString()),
@@ -31,7 +34,7 @@ internal sealed record ErrorReport(int ExitCode, string Code, string Message, st
         }
         else
         {
-            string code = Message.EndsWith($"[{Code}]", StringComparison.Ordinal) || ExitCode != CommandLine.ExitCode.BadInput || Code == "usage" ? "" : $" [{Code}]";
+            string code = char.IsAsciiLetterUpper(Code[0]) && !Message.Contains($"[{Code}]", StringComparison.Ordinal) ? $" [{Code}]" : "";
             errors.WriteLine(ExitCode == CommandLine.ExitCode.Cancelled ? $"marrow: {Message}" : $"marrow: error: {Message}{code}");
         }
         if (verbose && Details is not null)

@@ -91,16 +91,7 @@ internal sealed class JobReader(JobProblems problems)
     /// <summary>Fills in the defaults that depend on other keys.</summary>
     private static JobSpec Resolved(JobSpec job)
     {
-        AdapterSpec adapter = job.Adapter;
         TrainingSpec training = job.Training;
-        return job with
-        {
-            Adapter = adapter with
-            {
-                LoraAlpha = adapter.Method == "lora" ? adapter.LoraAlpha ?? adapter.R : null,
-                MiniR = adapter.Method == "mini" ? adapter.MiniR ?? adapter.R : null,
-            },
-            Training = training with { Epochs = training.Epochs ?? (training.MaxSteps is null ? 1 : null) },
-        };
+        return job with { Training = training with { Epochs = training.Epochs ?? (training.MaxSteps is null ? 1 : null) } };
     }
 }

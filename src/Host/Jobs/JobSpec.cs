@@ -1,3 +1,5 @@
+using Marrow.Adapters.Targets;
+
 namespace Marrow.Host.Jobs;
 
 // The text of each [Key] is the documentation of the property.
@@ -52,8 +54,8 @@ public sealed record AdapterSpec
         AlsoKnownAs = ["lora_r", "lora_rank", "rank"])]
     public int R { get; init; } = 16;
 
-    [Key("LoRA's scale is lora_alpha / r; null means r.", Min = 0, AboveMin = true, Methods = ["lora"], AlsoKnownAs = ["alpha"])]
-    public double? LoraAlpha { get; init; }
+    [Key("LoRA's scale is lora_alpha / r.", Min = 0, AboveMin = true, Methods = ["lora"], AlsoKnownAs = ["alpha"])]
+    public double LoraAlpha { get; init; } = 8;
 
     [Key("Scale LoRA by lora_alpha / sqrt(r).", Methods = ["lora"])]
     public bool UseRslora { get; init; }
@@ -64,8 +66,8 @@ public sealed record AdapterSpec
     [Key("Dropout on the input of a MiSS or Bone layer.", Min = 0, Max = 1, BelowMax = true, Methods = ["miss", "bone", "bat", "mini"])]
     public double MissDropout { get; init; }
 
-    [Key("Columns of a mini block; must divide each layer's output; null means r.", Min = 1, Max = 65536, Methods = ["mini"])]
-    public int? MiniR { get; init; }
+    [Key("Columns of a mini block; must divide each layer's output.", Min = 1, Max = 65536, Methods = ["mini"])]
+    public int MiniR { get; init; } = 1;
 
     [Key("true starts at the base model; false starts at random (for tests); gaussian draws LoRA's A from a normal distribution.",
         Choices = ["true", "false", "gaussian"], Methods = ["lora", "miss", "bone", "bat", "mini"], AlsoKnownAs = ["init_lora_weights"])]

@@ -1,3 +1,4 @@
+using Marrow.Adapters.Targets;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Marrow.Formats;

@@ -1,4 +1,6 @@
+using Marrow.Adapters.Targets;
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -31,6 +33,10 @@ public static partial class ResolvedJob
             document[section.Name] = new JsonObject(Values(job, section).Select(v => KeyValuePair.Create(v.Key.Name, JsonValue(v.Value, v.Key))));
         return document;
     }
+
+    /// <summary>SHA-256 of every setting that a resumed run must share with the run it continues.</summary>
+    public static string Identity(JobSpec job) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', JobKeys.Sections
+        .SelectMany(section => Values(job, section)).Where(v => !v.Key.Key.MayChangeOnResume).Select(v => $"{v.Key.Path}: {Value(v.Value, v.Key)}")))));
 
     private static IEnumerable<(JobKey Key, object? Value)> Values(JobSpec job, JobSection section)
     {

@@ -1,3 +1,5 @@
+using Marrow.Engine.Training;
+
 namespace Marrow.Host.Progress;
 
 /// <summary>Shows a training run while it goes. Calls come from one thread and return at once; disposing shows the last state.</summary>

@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Marrow.Engine.Training;
 using Spectre.Console;
 
 namespace Marrow.Host.Progress;
@@ -46,8 +47,8 @@ public sealed class PanelDisplay : ITrainingDisplay
         {
             while (events.Reader.TryRead(out Action? next))
                 next();
-            if (last is not null)
-                live.UpdateTarget(Draw(last));
+            if (last is { } report)
+                live.UpdateTarget(Draw(report));
             await Task.WhenAny(events.Reader.Completion, Task.Delay(Pause)).ConfigureAwait(false);
         }
     });
@@ -56,7 +57,7 @@ public sealed class PanelDisplay : ITrainingDisplay
     {
         var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn(new GridColumn().NoWrap()).AddColumn(new GridColumn().NoWrap()).AddColumn();
         double share = Math.Clamp((double)report.Step / Math.Max(1, report.TotalSteps), 0, 1);
-        Row(grid, "step", $"{report.Step}/{report.TotalSteps} ({100 * share:0}%)", "left", meter.TimeLeft(report) is { } left ? Quantity.Time(left) : "…");
+        Row(grid, "step", $"{report.Step}/{report.TotalSteps} ({100 * share:0}%)", "left", Quantity.Time(meter.TimeLeft(report)));
         Row(grid, "loss", $"{Quantity.Loss(meter.SmoothedLoss)} (raw {Quantity.Loss(report.Loss)})", "gradient norm", Quantity.Short(report.GradNorm));
         Row(grid, "learning rate", Quantity.Rate(report.LearningRate), "tokens/s", Quantity.Short(report.TokensPerSecond));
         Row(grid, "share of peak", meter.ShareOfPeak(report) is { } peak ? $"{Quantity.Short(100 * peak)}%" : "unknown", "memory", Quantity.Bytes(report.PeakBytes));

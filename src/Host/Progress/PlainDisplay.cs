@@ -1,3 +1,5 @@
+using Marrow.Engine.Training;
+
 namespace Marrow.Host.Progress;
 
 /// <summary>One plain line every so many steps, for logs and pipes: no colour, no cursor movement.</summary>
@@ -33,8 +35,8 @@ public sealed class PlainDisplay : ITrainingDisplay
     /// <summary>Writes the last step, if it has not been written.</summary>
     public void Dispose()
     {
-        if (last is not null && last.Step != written)
-            Write(last);
+        if (last is { } report && report.Step != written)
+            Write(report);
         output.Flush();
     }
 
@@ -42,9 +44,8 @@ public sealed class PlainDisplay : ITrainingDisplay
     {
         written = report.Step;
         string share = meter.ShareOfPeak(report) is { } s ? $"  {Quantity.Short(100 * s)}% of peak" : "";
-        string left = meter.TimeLeft(report) is { } t ? $"  {Quantity.Time(t)} left" : "";
         output.WriteLine($"step {report.Step}/{report.TotalSteps}  loss {Quantity.Loss(report.Loss)} (smooth {Quantity.Loss(meter.SmoothedLoss)})  "
             + $"lr {Quantity.Rate(report.LearningRate)}  grad {Quantity.Short(report.GradNorm)}  "
-            + $"{Quantity.Short(report.TokensPerSecond)} tokens/s{share}  {Quantity.Bytes(report.PeakBytes)}{left}");
+            + $"{Quantity.Short(report.TokensPerSecond)} tokens/s{share}  {Quantity.Bytes(report.PeakBytes)}  {Quantity.Time(meter.TimeLeft(report))} left");
     }
 }

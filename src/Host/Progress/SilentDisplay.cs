@@ -1,3 +1,5 @@
+using Marrow.Engine.Training;
+
 namespace Marrow.Host.Progress;
 
 /// <summary>Shows nothing: under --json standard output belongs to the result.</summary>

@@ -1,3 +1,5 @@
+using Marrow.Engine.Training;
+
 namespace Marrow.Host.Progress;
 
 /// <summary>What the displays work out from the reports: averages, share of peak, time left.</summary>
@@ -6,7 +8,7 @@ internal sealed class TrainingMeter(double? peakFlops)
 {
     private readonly SmoothedLoss smoothed = new();
     private readonly List<double> history = [];
-    private StepReport? first;
+    private TimeSpan afterFirst;
 
     public double SmoothedLoss => smoothed.Value;
 
@@ -17,7 +19,9 @@ internal sealed class TrainingMeter(double? peakFlops)
 
     public void Add(StepReport report)
     {
-        first ??= report;
+        // The first step also warms the program up.
+        if (history.Count > 0)
+            afterFirst += report.Elapsed;
         history.Add(smoothed.Add(report.Loss));
     }
 
@@ -27,13 +31,10 @@ internal sealed class TrainingMeter(double? peakFlops)
     public double? ShareOfPeak(StepReport report) =>
         peakFlops is > 0 && report.Tokens > 0 ? report.Flops * report.TokensPerSecond / report.Tokens / peakFlops : null;
 
-    /// <summary>The time left, from the mean pace of this process; null before it is known.</summary>
-    public TimeSpan? TimeLeft(StepReport report)
+    /// <summary>The time left, from the mean pace of this process.</summary>
+    public TimeSpan TimeLeft(StepReport report)
     {
         int left = Math.Max(0, report.TotalSteps - report.Step);
-        int done = report.Step - first!.Step;
-        if (done > 0)
-            return (report.Elapsed - first.Elapsed) / done * left;
-        return report.TokensPerSecond > 0 ? TimeSpan.FromSeconds(Math.Min(report.Tokens / report.TokensPerSecond * left, 1e9)) : null;
+        return history.Count > 1 ? afterFirst / (history.Count - 1) * left : TimeSpan.FromSeconds(Math.Min(report.Elapsed.TotalSeconds * left, 1e9));
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Host.Progress;
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Host.Jobs;
 using Marrow.Host.Progress;
@@ -34,6 +35,9 @@ public sealed class RunFolder : IDisposable
     /// <summary>Where the trained adapter goes.</summary>
     public string Adapter => Path.Combine(Root, "adapter");
 
+    /// <summary>Where the trained model goes, where all weights are trained.</summary>
+    public string Model => Path.Combine(Root, "model");
+
     private string Given => Path.Combine(Root, "job.yaml");
 
     private string Resolved => Path.Combine(Root, "resolved.yaml");
@@ -44,33 +48,26 @@ public sealed class RunFolder : IDisposable
 
     private string Picture => Path.Combine(Root, "loss.svg");
 
-    /// <summary>Takes output.dir for a run of <paramref name="job"/>. Nothing in it changes before <see cref="Begin"/>.</summary>
+    /// <summary>Whether output.dir can take a run of <paramref name="job"/>; changes nothing.</summary>
     /// <exception cref="MarrowException">
-    /// RN001: it holds a run already. RN002: it holds other files. RN003: there is nothing to resume. RN004: another
-    /// process holds it. RN006: the job differs from the one to resume.
+    /// RN001: it holds a run already. RN002: it holds other files. RN003: there is nothing to resume. RN006: the job
+    /// differs from the one to resume.
     /// </exception>
+    public static void Check(JobFile job, RunStart start) => Existing(job, start, RootOf(job));
+
+    /// <summary>Takes output.dir for a run of <paramref name="job"/>. Nothing in it changes before <see cref="Begin"/>.</summary>
+    /// <exception cref="MarrowException">As <see cref="Check"/>; RN004: another process holds it.</exception>
     public static RunFolder Open(JobFile job, RunStart start, TimeProvider time)
     {
-        string root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(job.Spec.Output.Dir));
-        string shown = Echo.Name(root, 300);
-        if (File.Exists(root))
-            throw new MarrowException("RN002", $"output.dir {shown} is a file; choose another output.dir");
-        bool holdsRun = File.Exists(Path.Combine(root, "manifest.json"));
-        if (!holdsRun && start == RunStart.Resume)
-            throw new MarrowException("RN003", $"there is no run to resume in {shown}; start it without --resume");
-        if (!holdsRun && Directory.Exists(root) && Directory.EnumerateFileSystemEntries(root).Any(e => Path.GetFileName(e)[0] != '.'))
-            throw new MarrowException("RN002", $"output.dir {shown} holds files that are not a run's; choose another output.dir");
+        string root = RootOf(job);
+        Existing(job, start, root);
         Directory.CreateDirectory(root);
-        FileStream hold = Hold(root, shown);
+        FileStream hold = Hold(root, Echo.Name(root, 300));
         try
         {
-            RunManifest manifest = holdsRun ? RunManifest.Read(Path.Combine(root, "manifest.json")) : new RunManifest();
-            if (holdsRun && start == RunStart.New)
-                throw new MarrowException("RN001", $"{shown} already holds a run ({Shown(manifest)}); continue it with --resume, "
-                    + "start it again with --overwrite, or choose another output.dir");
-            if (start == RunStart.Resume)
-                RequireSameJob(JobFile.Load(Path.Combine(root, "resolved.yaml"), []), job);
-            return new RunFolder(root, job, hold, start == RunStart.Resume ? manifest : new RunManifest(), time);
+            // Looked at again now that nobody else can change it.
+            RunManifest? manifest = Existing(job, start, root);
+            return new RunFolder(root, job, hold, start == RunStart.Resume ? manifest! : new RunManifest(), time);
         }
         catch
         {
@@ -84,6 +81,9 @@ public sealed class RunFolder : IDisposable
     {
         bool resumed = Manifest.StartedAt != default;
         string resolved = ResolvedJob.ToYaml(job.Spec);
+        if (!resumed)
+            Clear();
+        // The manifest first: from then on the folder is known as a run's, whatever else a kill leaves out.
         WriteManifest(manifest with
         {
             Status = RunStatus.Running,
@@ -92,12 +92,25 @@ public sealed class RunFolder : IDisposable
             Steps = afterStep,
             Config = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(resolved))),
         });
-        if (!resumed)
-            Clear();
         AtomicFile.WriteBytes(Given, job.Bytes);
         AtomicFile.WriteText(Resolved, resolved);
         metrics = MetricsLog.Open(Metrics, afterStep);
     }
+
+    /// <summary>Throws unless the run to resume was made from the same files.</summary>
+    /// <exception cref="MarrowException">RN007: a file of the model or of the data has changed.</exception>
+    public void RequireSameFiles(RunManifest now)
+    {
+        FileHash? changed = now.Base.Concat(now.Data).Except(Manifest.Base.Concat(Manifest.Data)).FirstOrDefault();
+        if (changed is not null)
+            throw new MarrowException("RN007", $"{Echo.Name(changed.Name)} is not the file that this run began with (SHA-256 {changed.Sha256[..12]}…, {changed.Bytes} bytes now); put the old one back, or start again with --overwrite");
+    }
+
+    /// <summary>The loss of the last step; null before it.</summary>
+    public double? LastLoss => Recording.Losses.Count > 0 ? Recording.Losses[^1].Loss : null;
+
+    /// <summary>The loss of the last evaluation; null before it.</summary>
+    public double? LastEvaluation => Recording.Evaluations.Count > 0 ? Recording.Evaluations[^1].Loss : null;
 
     /// <summary>Records a step.</summary>
     public void Step(StepReport report) => Recording.Append(report);
@@ -140,6 +153,32 @@ public sealed class RunFolder : IDisposable
         Manifest = manifest;
     }
 
+    private static string RootOf(JobFile job) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(job.Spec.Output.Dir));
+
+    /// <summary>The manifest of the run that the folder holds, or null.</summary>
+    private static RunManifest? Existing(JobFile job, RunStart start, string root)
+    {
+        string shown = Echo.Name(root, 300), path = Path.Combine(root, "manifest.json");
+        if (File.Exists(root))
+            throw new MarrowException("RN002", $"output.dir {shown} is a file; choose another output.dir");
+        if (!File.Exists(path))
+        {
+            if (start == RunStart.Resume)
+                throw new MarrowException("RN003", $"there is no run to resume in {shown}; start it without --resume");
+            if (Directory.Exists(root) && Directory.EnumerateFileSystemEntries(root).Any(e => Path.GetFileName(e)[0] != '.'))
+                throw new MarrowException("RN002", $"output.dir {shown} holds files that are not a run's; choose another output.dir");
+            return null;
+        }
+        RunManifest manifest = RunManifest.Read(path);
+        if (start == RunStart.New)
+            throw new MarrowException("RN001", $"{shown} already holds a run ({Shown(manifest)}); continue it with --resume, "
+                + "start it again with --overwrite, or choose another output.dir");
+        string resolved = Path.Combine(root, "resolved.yaml");
+        if (start == RunStart.Resume && File.Exists(resolved))
+            RequireSameJob(JobFile.Load(resolved, []), job);
+        return manifest;
+    }
+
     private static void RequireSameJob(JobFile before, JobFile now)
     {
         string[] changed = [.. JobDifference.List(before.Spec, now.Spec, resuming: true)];
@@ -152,7 +191,7 @@ public sealed class RunFolder : IDisposable
     {
         File.Delete(Metrics);
         File.Delete(Picture);
-        foreach (string folder in new[] { Checkpoints, Adapter })
+        foreach (string folder in new[] { Checkpoints, Adapter, Model })
             if (Directory.Exists(folder))
                 Directory.Delete(folder, recursive: true);
     }

@@ -10,7 +10,7 @@ public class JobReadingTests
     {
         JobSpec job = Sample.Read(Sample.Smallest);
         Assert.Equal(("m", "t.jsonl", "runs/x"), (job.Model.Path, job.Data.Train, job.Output.Dir));
-        Assert.Equal(("bone", 16, null), (job.Adapter.Method, job.Adapter.R, job.Adapter.LoraAlpha));
+        Assert.Equal(("bone", 16, 8.0, 1), (job.Adapter.Method, job.Adapter.R, job.Adapter.LoraAlpha, job.Adapter.MiniR));
         Assert.True(job.Adapter.TargetModules.IsAllLinear);
         Assert.Equal((null, 1.0), (job.Training.MaxSteps, job.Training.Epochs));
         Assert.Equal([0.9, 0.999], job.Training.Betas);
@@ -36,16 +36,6 @@ public class JobReadingTests
         Assert.Equal([0, 3], job.Adapter.LayersToTransform);
         Assert.Equal((7, null, 1e-3, 0.1), (job.Training.MaxSteps, job.Training.Epochs, job.Training.LearningRate, job.Training.MinLrRatio));
         Assert.Equal("2024", job.Output.Dir);
-    }
-
-    [Theory]
-    [InlineData("lora", 4, 4.0, null)]
-    [InlineData("mini", 4, null, 4)]
-    [InlineData("miss", 4, null, null)]
-    public void Defaults_that_depend_on_other_keys(string method, int r, double? alpha, int? mini)
-    {
-        JobSpec job = Sample.Read(Sample.Smallest, $"adapter.method={method}", $"adapter.r={r}");
-        Assert.Equal((alpha, mini), (job.Adapter.LoraAlpha, job.Adapter.MiniR));
     }
 
     [Fact]

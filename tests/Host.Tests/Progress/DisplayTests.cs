@@ -1,3 +1,4 @@
+using Marrow.Engine.Training;
 using Marrow.Host.Progress;
 using Spectre.Console;
 
@@ -94,6 +95,6 @@ public class DisplayTests
     }
 
     private static StepReport Report(int step, int total, double loss) => new(
-        step, total, loss, GradNorm: 0.5, LearningRate: 1.2e-3, Tokens: 100, TokensPerSecond: 200, Flops: 1e8,
-        PeakBytes: 3L << 29, TimeSpan.FromSeconds(step * 0.5));
+        step, total, loss, GradNorm: 0.5, LearningRate: 1.2e-3, Tokens: 100, Targets: 50, Flops: 1e8,
+        PeakBytes: 3L << 29, TimeSpan.FromSeconds(0.5));
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Host.Jobs;
 using Marrow.Host.Progress;
@@ -154,5 +155,5 @@ public sealed class RunFolderTests : IDisposable
         }
     }
 
-    private static StepReport Report(int step) => new(step, 10, 1.0 / step, 0.25, 1e-3, 64, 128, 1e6, 1 << 20, TimeSpan.FromSeconds(step));
+    private static StepReport Report(int step) => new(step, 10, 1.0 / step, 0.25, 1e-3, 64, 32, 1e6, 1 << 20, TimeSpan.FromSeconds(0.5));
 }

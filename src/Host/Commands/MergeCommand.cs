@@ -1,0 +1,77 @@
+using System.CommandLine;
+using System.Text.Json;
+using Marrow.Adapters.Merging;
+using Marrow.Formats;
+using Marrow.Formats.Numerics;
+using Marrow.Host.CommandLine;
+using Marrow.Host.Models;
+using Marrow.Host.Progress;
+
+namespace Marrow.Host.Commands;
+
+/// <summary><c>marrow merge</c>: base model and adapter as one model, with a certificate.</summary>
+internal static class MergeCommand
+{
+    private const int ProbeTokens = 64;
+    private const string CertificateFile = "merge.json";
+
+    public static CliCommand Create()
+    {
+        var to = new Option<string>("--out") { Description = "The model folder to write", Required = true, HelpName = "folder" };
+        var storeAs = new Option<string?>("--store-as") { Description = "Type of the written weights (that of each tensor in the base where not given)" };
+        storeAs.AcceptOnlyFromAmong("fp32", "bf16", "fp16");
+        var command = new Command("merge", "Merge an adapter into its base model");
+        var model = new ModelOptions(command, adapterRequired: true);
+        command.Options.Add(to);
+        command.Options.Add(storeAs);
+        command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, _) =>
+        {
+            string path = parse.GetRequiredValue(to);
+            if (Path.Exists(path))
+                throw new MarrowException("CL005", $"--out {Echo.Name(path, 300)} exists already; choose a new folder");
+            using LoadedModel loaded = LoadedModel.Open(model.Read(parse));
+            MergeCertificate certificate = loaded.Adapted!.Merge(TokenList.Batch(Probe(loaded)));
+            DType? type = parse.GetValue(storeAs) switch { "fp32" => DType.F32, "bf16" => DType.BF16, "fp16" => DType.F16, _ => null };
+            ModelFolderWriter.Write(path, loaded.Model, loaded.Folder, type);
+            object written = Written(loaded, path, certificate);
+            AtomicFile.WriteText(Path.Combine(path, CertificateFile), JsonSerializer.Serialize(written, JsonText.Indented) + "\n");
+            context.Report(written, output => Write(output, path, certificate));
+            return Task.FromResult(ExitCode.Done);
+        }));
+        return new CliCommand(command, "marrow merge --model models/llama --adapter runs/first/adapter --out models/merged");
+    }
+
+    /// <summary>Tokens to compare the logits on: a sentence where there is a tokenizer, else ids spread over the vocabulary.</summary>
+    private static int[] Probe(LoadedModel loaded)
+    {
+        int size = loaded.Model.VocabularySize, most = Math.Min(ProbeTokens, loaded.Model.MaxPositions);
+        int[] text = loaded.Tokenizer is { } tokenizer
+            ? [.. tokenizer.Tokenizer.Encode("The quick brown fox jumps over the lazy dog. 3 + 4 = 7, and water is wet.", addSpecial: true, parseSpecial: false).Take(most)] : [];
+        return text.Length > 0 && text.All(id => id < size) ? text : [.. Enumerable.Range(0, most).Select(i => (int)((long)i * 7919 % size))];
+    }
+
+    private static object Written(LoadedModel loaded, string path, MergeCertificate certificate) => new
+    {
+        Out = path,
+        Base = loaded.Folder.Path,
+        Method = loaded.Adapted!.Config.Method.Name,
+        certificate.LargestChange,
+        certificate.MeanChange,
+        certificate.RelativeChange,
+        certificate.UnmergeError,
+        certificate.Logits,
+        Tensors = certificate.Tensors.Select(t => new { t.Name, t.StoredAs, t.LargestChange, t.MeanChange, t.RelativeChange, t.UnmergeError }),
+        Program = ProgramVersion.Text,
+    };
+
+    private static void Write(TextWriter output, string path, MergeCertificate certificate)
+    {
+        string Number(double value) => value.ToString("g3", System.Globalization.CultureInfo.InvariantCulture);
+        LogitDifference logits = certificate.Logits;
+        output.WriteLine($"merged into {Echo.Name(path, 300)}");
+        output.WriteLine($"  changed   {certificate.Tensors.Count} tensors: largest change {Number(certificate.LargestChange)}, mean {Number(certificate.MeanChange)}, {Number(100 * certificate.RelativeChange)}% of the weights' norm");
+        output.WriteLine($"  logits    merged against adapter on {logits.Tokens} tokens: largest difference {Number(logits.Largest)}, mean {Number(logits.Mean)} (logits reach {Number(logits.LargestLogit)}); same first choice for {logits.SameChoices} of {logits.Tokens}");
+        output.WriteLine($"  undoing   {(certificate.UnmergeError is { } error ? $"would bring the base back within {Number(error)}" : "is not possible for every tensor; keep the base model")}");
+        output.WriteLine($"  written   also as {Echo.Name(Path.Combine(path, CertificateFile), 300)}");
+    }
+}

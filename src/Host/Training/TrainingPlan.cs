@@ -1,0 +1,167 @@
+using Marrow.Adapters;
+using Marrow.Engine.Models;
+using Marrow.Engine.Training;
+using Marrow.Engine;
+using Marrow.Formats;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+using Marrow.Formats.Tokenizers;
+using Marrow.Host.Jobs;
+using Marrow.Host.Machines;
+using Marrow.Host.Models;
+using Marrow.Host.Progress;
+using Marrow.Host.Runs;
+
+namespace Marrow.Host.Training;
+
+/// <summary>Everything about a job that can be found out before a weight is loaded; what is wrong with it is thrown here.</summary>
+internal sealed class TrainingPlan : IDisposable
+{
+    private TrainingPlan(JobFile job, RunStart start, ModelFolder folder) => (Job, Start, Folder) = (job, start, folder);
+
+    /// <summary>The job.</summary>
+    public JobFile Job { get; }
+
+    /// <summary>What to do where its run folder holds a run.</summary>
+    public RunStart Start { get; }
+
+    /// <summary>The model's files.</summary>
+    public ModelFolder Folder { get; }
+
+    /// <summary>The model's tokenizer; null where the folder has none.</summary>
+    public ModelTokenizer? Tokenizer { get; private init; }
+
+    /// <summary>The examples.</summary>
+    public required TrainingData Data { get; init; }
+
+    /// <summary>Optimizer steps of the whole run.</summary>
+    public required int Steps { get; init; }
+
+    /// <summary>Values of the base model.</summary>
+    public required long BaseValues { get; init; }
+
+    /// <summary>Values that are trained.</summary>
+    public required long TrainedValues { get; init; }
+
+    /// <summary>Linear layers that are adapted; null where all weights are trained.</summary>
+    public required int? AdaptedLayers { get; init; }
+
+    /// <summary>What training will take.</summary>
+    public required MemoryEstimate Memory { get; init; }
+
+    /// <summary>What the machine has.</summary>
+    public required MachineMemory Machine { get; init; }
+
+    /// <summary>What should be known but keeps nothing from being done.</summary>
+    public required IReadOnlyList<string> Warnings { get; init; }
+
+    /// <summary>Looks at everything.</summary>
+    /// <exception cref="MarrowException">Something is wrong with the job, the run folder, the model, the adapter or the data, or memory will not do.</exception>
+    public static TrainingPlan Make(JobFile job, RunStart start, CancellationToken stopping)
+    {
+        JobPaths.Check(job);
+        ModelChoice choice = ModelChoice.Of(job.Spec);
+        choice.RequireDevice();
+        DType? matrices = choice.Matrices;
+        RunFolder.Check(job, start);
+        ModelFolder folder = ModelFolder.Open(ModelPath.Folder(choice.Path));
+        try
+        {
+            List<string> warnings = [.. folder.Warnings];
+            ModelTokenizer? tokenizer = LoadedModel.TokenizerOf(folder);
+            (long all, long trained, int? layers) = Layout(folder, job.Spec, warnings);
+            TrainingData data = TrainingData.Load(job.Spec, LoadedModel.VocabularyOf(folder, tokenizer), stopping);
+            MemoryEstimate memory = Estimate(folder, matrices, trained, job.Spec, data);
+            var plan = new TrainingPlan(job, start, folder)
+            {
+                Tokenizer = tokenizer,
+                Data = data,
+                Steps = StepCount.Of(job.Spec.Training, StepCount.Batches(job.Spec, data.Train)),
+                BaseValues = all,
+                TrainedValues = trained,
+                AdaptedLayers = layers,
+                Memory = memory,
+                Machine = MachineMemory.Read(),
+                Warnings = warnings,
+            };
+            plan.Judge(warnings);
+            return plan;
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The trainer's settings.</summary>
+    public TrainingOptions Options()
+    {
+        TrainingSpec training = Job.Spec.Training;
+        return new TrainingOptions
+        {
+            MaxSteps = Steps,
+            BatchSize = training.BatchSize,
+            GradientAccumulationSteps = training.GradientAccumulationSteps,
+            LearningRate = training.LearningRate,
+            LrSchedule = Enum.Parse<LearningRateSchedule>(training.LrSchedule, ignoreCase: true),
+            WarmupSteps = training.WarmupSteps,
+            MinLrRatio = training.MinLrRatio,
+            WeightDecay = training.WeightDecay,
+            Beta1 = training.Betas[0],
+            Beta2 = training.Betas[1],
+            Eps = training.Eps,
+            MaxGradNorm = training.MaxGradNorm > 0 ? training.MaxGradNorm : null,
+            Seed = training.Seed,
+            Shuffle = Job.Spec.Data.Shuffle,
+            PackedLength = Job.Spec.Data.Packing ? Job.Spec.Data.MaxLength : null,
+            ActivationCheckpointing = training.ActivationCheckpointing,
+            EvalSteps = training.EvalSteps,
+            SaveSteps = training.SaveSteps,
+        };
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Folder.Dispose();
+
+    /// <summary>Builds the model and what is trained of it without values, which also checks that they belong together.</summary>
+    private static (long All, long Trained, int? Layers) Layout(ModelFolder folder, JobSpec job, List<string> warnings)
+    {
+        using var device = new LayoutDevice();
+        using var model = new Llama(device, folder.Config, (_, shape) => new Tensor(device, shape));
+        long all = model.Weights.Sum(w => w.Value.Shape.Count);
+        using FineTuning tuning = Tuning.Of(model, job, warnings);
+        return (all, tuning.Parameters.Count, (tuning as AdaptedModel)?.Layers.Count);
+    }
+
+    private static MemoryEstimate Estimate(ModelFolder folder, DType? matrices, long trained, JobSpec job, TrainingData data)
+    {
+        bool half = folder.Tensors.Tensors.Values.Any(t => t.Shape.Count == 2 && t.DType == DType.BF16);
+        int row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
+        int tokens = (int)Math.Min(data.Train.Tokens, (long)job.Training.BatchSize * row);
+        var estimate = MemoryEstimate.For(folder.Config, matrices ?? (half ? DType.BF16 : DType.F32), trained, tokens, job.Training.ActivationCheckpointing);
+        // Trained weights take the place of the base's.
+        return job.Adapter.Method == "full" ? estimate with { Weights = 0 } : estimate;
+    }
+
+    private void Judge(List<string> warnings)
+    {
+        if (Memory.Total > Machine.TotalBytes)
+            throw new MarrowException("ME001", $"training would take about {Quantity.Bytes(Memory.Total)} (weights {Quantity.Bytes(Memory.Weights)}, trained values {Quantity.Bytes(Memory.Trainable)}, "
+                + $"activations {Quantity.Bytes(Memory.Activations)}), and this process may use {Quantity.Bytes(Machine.TotalBytes)}; lower training.batch_size or data.max_length, "
+                + "set training.activation_checkpointing: true or model.dtype: bf16, or take a smaller model");
+        if (Memory.Total > Machine.FreeBytes)
+            warnings.Add($"training takes about {Quantity.Bytes(Memory.Total)}, and {Quantity.Bytes(Machine.FreeBytes)} are free now; close other programs or lower training.batch_size");
+        if (Data.Train.LongestLength > Folder.Config.MaxPositions)
+            warnings.Add($"the longest example has {Data.Train.LongestLength} tokens, the model was made for {Folder.Config.MaxPositions}; lower data.max_length");
+        if (Job.Spec.Training.WarmupSteps >= Steps)
+            warnings.Add($"training.warmup_steps is {Job.Spec.Training.WarmupSteps}, and the run has {Steps} steps: the learning rate never reaches its height");
+        foreach (var file in Data.Files)
+        {
+            if (file.Statistics.Truncated > 0)
+                warnings.Add(FormattableString.Invariant($"{file.Report.Path}: {file.Statistics.Truncated} examples are cut to data.max_length {file.Statistics.MaxLength}"));
+            if (file.Report.WarningCount > 0)
+                warnings.Add($"{file.Report.Path}: {file.Report.WarningCount} remarks, the first: {file.Report.Warnings[0]}{(file.Report.WarningCount > 1 ? " (--dry-run shows them)" : "")}");
+        }
+    }
+}

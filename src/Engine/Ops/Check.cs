@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Marrow.Formats;
 using Marrow.Formats.Numerics;
 
@@ -37,6 +38,31 @@ internal static class Check
             Fail(op, message);
     }
 
+    public static void True(string op, [DoesNotReturnIf(false)] bool holds, [InterpolatedStringHandlerArgument(nameof(holds))] FailureText message)
+    {
+        if (!holds)
+            Fail(op, message.ToString());
+    }
+
     [DoesNotReturn]
     private static void Fail(string op, string message) => throw new MarrowException("E104", $"{op}: {message} [E104]");
+}
+
+/// <summary>An interpolated message that is put together only where a check has failed: checks that hold allocate nothing.</summary>
+[InterpolatedStringHandler]
+internal ref struct FailureText
+{
+    private DefaultInterpolatedStringHandler _text;
+
+    public FailureText(int literals, int holes, bool holds, out bool needed)
+    {
+        needed = !holds;
+        _text = needed ? new DefaultInterpolatedStringHandler(literals, holes, System.Globalization.CultureInfo.InvariantCulture) : default;
+    }
+
+    public void AppendLiteral(string text) => _text.AppendLiteral(text);
+
+    public void AppendFormatted<T>(T value) => _text.AppendFormatted(value);
+
+    public override string ToString() => _text.ToStringAndClear();
 }

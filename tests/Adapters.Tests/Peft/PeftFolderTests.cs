@@ -93,6 +93,17 @@ public sealed class PeftFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_huge_rank_takes_no_memory()
+    {
+        Put("""{"peft_type":"LORA","r":1048576,"target_modules":"all-linear"}""");
+        Refuses("PF006", "28 of 28");
+        _folder.Put(PeftConfig.FileName, """{"peft_type":"LORA","rank_pattern":{"q_proj":1e300}}""");
+        Assert.Equal("AD001", Assert.Throws<MarrowException>(() => PeftFolder.Open(_folder.Path)).Code);
+        var config = new LoraConfig { R = int.MaxValue };
+        Assert.Equal("AD010", Assert.Throws<MarrowException>(() => new AdaptedModel(_model, config, 1)).Code);
+    }
+
+    [Fact]
     public void Folders_that_are_something_else_are_told_apart()
     {
         Assert.Equal("PF001", Assert.Throws<ModelFileException>(() => PeftFolder.Open(_folder["none"])).Code);

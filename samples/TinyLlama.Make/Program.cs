@@ -1,5 +1,5 @@
 using System.Globalization;
-using Marrow.Engine;
+using Marrow.Adapters.Methods;
 using Marrow.Engine.Devices.Cpu;
 using Marrow.Engine.Models;
 using Marrow.Engine.Training;
@@ -49,7 +49,18 @@ void Make(CpuDevice device, string folder)
         .Select(d => Scores.Encode(tokenizer, d.Exchange)));
     Console.WriteLine($"{data.Count} examples, {data.Tokens} tokens");
     using Llama model = ModelLoader.Create(device, TinyModel.Config(tokenizer), Seed);
-    using var parameters = new ParameterSet(device, model.Weights.Select(w => (w.Name, w.Value.Shape)));
-    new Pretraining(model, parameters).Run(data, BatchSize, Console.Out);
+    using var full = new Full(model);
+    var options = new TrainingOptions
+    {
+        Epochs = 1, BatchSize = BatchSize, LearningRate = 3e-3, LrSchedule = LearningRateSchedule.Cosine, WarmupSteps = 100, WeightDecay = 0.05, Beta2 = 0.98,
+    };
+    using var trainer = new Trainer(model, full.Parameters, data, options);
+    for (long tokens = 0; trainer.Step < trainer.TotalSteps;)
+    {
+        StepReport report = trainer.RunStep();
+        tokens += report.Tokens;
+        if (report.Step % 100 == 0)
+            Console.WriteLine($"step {report.Step} of {report.TotalSteps}, {tokens} tokens: loss {report.Loss:F3}");
+    }
     TinyModel.WriteModel(folder, model);
 }

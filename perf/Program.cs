@@ -7,9 +7,11 @@ switch (args.Length > 0 ? args[0] : "")
 {
     case "gemm":
         return GemmPerf.Run(options);
+    case "step":
+        return StepPerf.Run(options);
     case "machine":
         return MachinePerf.Run(options);
     default:
-        Console.Error.WriteLine("usage: dotnet run -c Release --project perf -- gemm [--json] [--only TEXT] | machine [--json]");
+        Console.Error.WriteLine("usage: dotnet run -c Release --project perf -- gemm [--json] [--only TEXT] | machine [--json] | step [--quick] [--only METHOD] [--peer PYTHON]");
         return 2;
 }

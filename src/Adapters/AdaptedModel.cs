@@ -41,7 +41,10 @@ public sealed class AdaptedModel : FineTuning
         }
     }
 
-    private AdaptedModel(CausalModel model, AdapterConfig config)
+    /// <param name="model">The base.</param>
+    /// <param name="config">The settings.</param>
+    /// <param name="check">Looks at the names and shapes of all trained tensors before memory is taken for them.</param>
+    private AdaptedModel(CausalModel model, AdapterConfig config, Action<AdaptedModel, IReadOnlyList<(string Name, Shape Shape)>>? check = null)
     {
         config.Check();
         (Model, Config) = (model, config);
@@ -53,9 +56,10 @@ public sealed class AdaptedModel : FineTuning
         _adapters = [.. Layers.Select(l => config.CreateAdapter(l, Array.IndexOf(order, l)))];
         IReadOnlyList<Weight> saved = selector.SavedWeights();
         _warnings = selector.Warnings;
-        Parameters = new ParameterSet(model.Device, _adapters
-            .SelectMany(a => a.Tensors.Select(t => (PeftKeys.Of(a.Layer.Path, t.Name), t.Shape)))
-            .Concat(saved.Select(w => (PeftKeys.Prefix + w.Name, w.Value.Shape))));
+        (string Name, Shape Shape)[] layout = [.. _adapters.SelectMany(a => a.Tensors.Select(t => (PeftKeys.Of(a.Layer.Path, t.Name), t.Shape))),
+            .. saved.Select(w => (PeftKeys.Prefix + w.Name, w.Value.Shape))];
+        check?.Invoke(this, layout);
+        Parameters = Reserve(model.Device, layout);
         int at = 0;
         foreach (LayerAdapter adapter in _adapters)
         {
@@ -95,14 +99,19 @@ public sealed class AdaptedModel : FineTuning
 
     internal IReadOnlyList<TrainedWeight> Saved => _saved;
 
+    // The first words of the adapter's tensor names, after which old files put the adapter's own name.
+    private HashSet<string> Stems => [.. _adapters.SelectMany(a => a.Tensors).Select(t => t.Name.Split('.')[0])];
+
     /// <summary>Attaches the adapter of a PEFT folder.</summary>
     /// <exception cref="MarrowException">AD001 … AD009 as for a fresh one; PF006 … PF008, TS002, TS003 the file's tensors are not the expected ones.</exception>
     public static AdaptedModel Load(CausalModel model, PeftFolder folder)
     {
-        var adapted = new AdaptedModel(model, folder.Config);
+        IReadOnlyDictionary<string, string> stored = new Dictionary<string, string>();
+        var adapted = new AdaptedModel(model, folder.Config, (fresh, layout) => stored = folder.Match(layout, fresh.Stems));
         try
         {
-            folder.LoadInto(adapted);
+            foreach (Parameter parameter in adapted.Parameters.Parameters)
+                parameter.Value.WriteFloats(folder.Tensors.ReadFloats(stored[parameter.Name]));
             return adapted;
         }
         catch

@@ -1,5 +1,8 @@
+using Marrow.Engine;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Models;
 using Marrow.Engine.Training;
+using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
 
 namespace Marrow.Adapters;
@@ -24,6 +27,17 @@ public abstract class FineTuning : IDisposable
     {
         Dispose(true);
         GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Takes memory for trained values.</summary>
+    /// <exception cref="MarrowException">AD010 there are more than one set can hold.</exception>
+    protected static ParameterSet Reserve(Device device, IReadOnlyList<(string Name, Shape Shape)> layout)
+    {
+        // Each starts at a multiple of 16.
+        long room = layout.Sum(p => p.Shape.Count + 15);
+        return room <= int.MaxValue ? new ParameterSet(device, layout) : throw new MarrowException("AD010",
+            $"{layout.Count} tensors with {layout.Sum(p => p.Shape.Count)} values would be trained, at most {int.MaxValue} can be; "
+            + "train an adapter instead of the whole model, lower r, adapt fewer layers, or save fewer modules. [AD010]");
     }
 
     /// <summary>Frees the trained values.</summary>

@@ -22,10 +22,7 @@ public sealed class Full : FineTuning
         _model = model;
         if (model.Linears.FirstOrDefault(l => l.Adapter is not null) is { } taken)
             throw new MarrowException("AD009", $"{taken.Path} has an adapter; detach or merge it before full fine-tuning. [AD009]");
-        long count = model.Weights.Sum(w => w.Value.Shape.Count);
-        if (count > int.MaxValue - 16L * model.Weights.Count)
-            throw new MarrowException("AD010", $"This model has {count} values; full fine-tuning takes at most {int.MaxValue}. Train an adapter instead. [AD010]");
-        Parameters = new ParameterSet(model.Device, model.Weights.Select(w => (w.Name, w.Value.Shape)));
+        Parameters = Reserve(model.Device, [.. model.Weights.Select(w => (w.Name, w.Value.Shape))]);
         _weights = [.. model.Weights.Select((w, i) => new TrainedWeight(w, Parameters.Parameters[i], keepOriginal: false))];
         foreach (TrainedWeight weight in _weights)
             weight.Attach();

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Marrow.Adapters.Targets;
+using Marrow.Engine;
 using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Formats.Safetensors;
@@ -77,11 +78,10 @@ public sealed class PeftFolder : IDisposable
         });
     }
 
-    /// <summary>Copies the file's values into an adapted model's parameters, after checking that both name the same tensors.</summary>
+    /// <summary>The file's name of each expected tensor, after checking that the file holds exactly these, in these shapes.</summary>
     /// <exception cref="ModelFileException">PF006 a tensor is missing; PF007 one belongs nowhere; PF008 two are the same; TS002 another shape.</exception>
-    internal void LoadInto(AdaptedModel adapted)
+    internal IReadOnlyDictionary<string, string> Match(IReadOnlyList<(string Name, Shape Shape)> expected, IReadOnlySet<string> stems)
     {
-        HashSet<string> stems = [.. adapted.Adapters.SelectMany(a => a.Tensors).Select(t => t.Name.Split('.')[0])];
         Dictionary<string, string> stored = [];
         foreach (string name in Tensors.Tensors.Keys)
         {
@@ -89,31 +89,27 @@ public sealed class PeftFolder : IDisposable
             if (!stored.TryAdd(key, name))
                 throw new ModelFileException("PF008", Tensors.Path, $"'{Echo.Name(name)}' and '{Echo.Name(stored[key])}' are the same tensor; does the file hold two adapters?");
         }
-        IReadOnlyList<Parameter> parameters = adapted.Parameters.Parameters;
-        HashSet<string> expected = [.. parameters.Select(p => p.Name)];
-        string[] missing = [.. expected.Where(n => !stored.ContainsKey(n))];
+        HashSet<string> names = [.. expected.Select(e => e.Name)];
+        string[] missing = [.. names.Where(n => !stored.ContainsKey(n))];
         if (missing.Length > 0)
-            throw new ModelFileException("PF006", Tensors.Path, $"{missing.Length} of {parameters.Count} tensors that the configuration and the model ask for are missing: "
+            throw new ModelFileException("PF006", Tensors.Path, $"{missing.Length} of {names.Count} tensors that the configuration and the model ask for are missing: "
                 + $"{Some(missing)}; is {PeftConfig.FileName} this adapter's, and the model its base?");
-        string[] left = [.. stored.Where(s => !expected.Contains(s.Key)).Select(s => s.Value)];
+        string[] left = [.. stored.Where(s => !names.Contains(s.Key)).Select(s => s.Value)];
         if (left.Length > 0)
             throw new ModelFileException("PF007", Tensors.Path, $"{left.Length} tensors belong to no adapted layer: {Some(left)}; "
                 + "target_modules or modules_to_save leaves their modules out, or the model is not the adapter's base");
-        foreach (Parameter parameter in parameters)
-        {
-            string name = stored[parameter.Name];
-            long[] shape = [.. Enumerable.Range(0, parameter.Value.Shape.Rank).Select(i => (long)parameter.Value.Shape[i])];
-            Tensors.Require(name, shape);
-        }
-        foreach (Parameter parameter in parameters)
-            parameter.Value.WriteFloats(Tensors.ReadFloats(stored[parameter.Name]));
+        foreach ((string name, Shape shape) in expected)
+            Tensors.Require(stored[name], Dimensions(shape));
+        return stored;
     }
 
     /// <inheritdoc/>
     public void Dispose() => _tensors.Dispose();
 
     private static TensorToWrite ToWrite(Parameter parameter) => TensorToWrite.FromFloats(parameter.Name,
-        [.. Enumerable.Range(0, parameter.Value.Shape.Rank).Select(i => (long)parameter.Value.Shape[i])], parameter.Value.ToArray());
+        Dimensions(parameter.Value.Shape), parameter.Value.ToArray());
+
+    private static long[] Dimensions(Shape shape) => [.. Enumerable.Range(0, shape.Rank).Select(i => (long)shape[i])];
 
     private static string Card(AdaptedModel adapted, string? baseModel) => string.Create(CultureInfo.InvariantCulture, $"""
         ---

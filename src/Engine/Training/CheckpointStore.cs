@@ -20,14 +20,24 @@ public sealed class CheckpointStore
     /// <summary>The folder that holds them.</summary>
     public string Root { get; }
 
-    /// <summary>Writes the trainer's state as "step-N", then removes what need not be kept. Returns the folder.</summary>
-    /// <exception cref="MarrowException">IO008, IO009 the disk failed.</exception>
+    /// <summary>
+    /// Writes the trainer's state as "step-N", then removes what need not be kept, and checkpoints of later steps: the run went back
+    /// behind them. Returns the folder.
+    /// </summary>
+    /// <exception cref="MarrowException">IO008, IO009 the disk failed; TR025 an old one cannot be removed.</exception>
     public string Save(Trainer trainer, string jobHash)
     {
         ArgumentNullException.ThrowIfNull(trainer);
         string folder = FolderOf(trainer.Step);
         TrainingCheckpoint.Write(folder, trainer, jobHash);
-        Prune();
+        try
+        {
+            Prune(trainer.Step);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new MarrowException("TR025", $"{Root}: an old checkpoint cannot be removed: {e.Message} Check permissions, and that no program has it open. [TR025]", e);
+        }
         return folder;
     }
 
@@ -72,7 +82,7 @@ public sealed class CheckpointStore
 
     private string FolderOf(int step) => Path.Combine(Root, Prefix + step.ToString(CultureInfo.InvariantCulture));
 
-    private void Prune()
+    private void Prune(int newest)
     {
         // What a kill left of an unfinished write or removal.
         foreach (string leftover in Directory.GetDirectories(Root, $".{Prefix}*.tmp"))
@@ -80,6 +90,11 @@ public sealed class CheckpointStore
         var whole = new List<TrainingCheckpoint>();
         foreach (int step in List())
         {
+            if (step > newest)
+            {
+                Remove(FolderOf(step));
+                continue;
+            }
             try
             {
                 whole.Add(TrainingCheckpoint.ReadState(FolderOf(step)));
@@ -92,12 +107,17 @@ public sealed class CheckpointStore
         TrainingCheckpoint? best = whole.Where(c => c.EvaluationLoss is not null).MinBy(c => c.EvaluationLoss);
         foreach (TrainingCheckpoint old in whole.SkipLast(_keep))
         {
-            if (old == best)
-                continue;
-            // Renamed first, so that a kill leaves no half of a checkpoint under its name.
-            string aside = Path.Combine(Root, $".{Path.GetFileName(old.Folder)}.{Guid.NewGuid():N}.tmp");
-            Directory.Move(old.Folder, aside);
-            Directory.Delete(aside, recursive: true);
+            if (old != best)
+                Remove(old.Folder);
         }
+    }
+
+    // Renamed first, so that a kill leaves no half of a checkpoint under its name.
+    private void Remove(string folder)
+    {
+        AtomicFolder.Recover(folder);
+        string aside = Path.Combine(Root, $".{Path.GetFileName(folder)}.{Guid.NewGuid():N}.tmp");
+        Directory.Move(folder, aside);
+        Directory.Delete(aside, recursive: true);
     }
 }

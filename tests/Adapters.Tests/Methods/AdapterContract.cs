@@ -58,6 +58,28 @@ public abstract class AdapterContract : IDisposable
     }
 
     [Fact]
+    public void Computing_blocks_again_in_backward_gives_the_same_bits()
+    {
+        using Llama model = TinyLlama.Create(_device);
+        AdapterConfig config = All(Usual) switch
+        {
+            Adapters.Methods.LoraConfig lora => lora with { LoraDropout = 0.3 },
+            Adapters.Methods.MissConfig miss => miss with { MissDropout = 0.3 },
+            var other => other,
+        };
+        using var adapted = new AdaptedModel(model, config, seed: 3);
+        TinyLlama.Scramble(adapted);
+        float[] Gradients(bool again)
+        {
+            model.ActivationCheckpointing = again;
+            adapted.Parameters.Gradients.Clear();
+            TinyLlama.Loss(model, TinyLlama.Batch(), backward: true);
+            return adapted.Parameters.Gradients.ToArray();
+        }
+        Assert.Equal(Gradients(false), Gradients(true));
+    }
+
+    [Fact]
     public void Equal_seeds_start_equally()
     {
         using Llama model = TinyLlama.Create(_device);

@@ -103,6 +103,25 @@ public sealed class CheckpointTests
         Assert.Equal((10, run.Trainer.Cursor, saver.Losses[10], saver.Losses[best]), (latest.Step, latest.Cursor, latest.EvaluationLoss, latest.BestEvaluationLoss));
     }
 
+    [Fact]
+    public void Going_back_removes_the_later_ones()
+    {
+        using var folder = new TemporaryFolder();
+        var store = new CheckpointStore(folder["checkpoints"], 1);
+        using (var run = new TinyRun(Options, Tiny.Data(9)))
+        {
+            run.Steps(4);
+            store.Save(run.Trainer, "");
+        }
+        // The newest is torn: the run starts again, and its own checkpoints must not lose against the torn one.
+        File.WriteAllBytes(folder["checkpoints", "step-4", "trainer.safetensors"], [1]);
+        using var again = new TinyRun(Options, Tiny.Data(9));
+        again.Steps(2);
+        store.Save(again.Trainer, "");
+        Assert.Equal([2], store.List());
+        Assert.Equal(2, store.Latest(out _)!.Step);
+    }
+
     [Theory]
     [InlineData("state.json", "TR020")]
     [InlineData("trainer.safetensors", "IO003")]

@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using Marrow.Adapters;
+using Marrow.Adapters.Methods;
+using Marrow.Adapters.Targets;
+using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Models;
+using Marrow.Engine.Training;
+using Marrow.Formats;
+using Marrow.Formats.Datasets;
+using Marrow.Formats.HuggingFace;
+
+namespace Marrow.Perf;
+
+/// <summary>What one process measured of the training step.</summary>
+/// <param name="Method">The method and its rank.</param>
+/// <param name="Trainable">Trained values.</param>
+/// <param name="Milliseconds">The median optimizer step.</param>
+/// <param name="TokensPerSecond">Tokens of a step over that time.</param>
+/// <param name="PeakMib">The largest resident size of the whole process.</param>
+/// <param name="PeakShare">4·N·tokens (6·N for full) over the step's time and the FMA peak measured between steps; null for a peer.</param>
+/// <param name="BytesPerStep">Managed bytes allocated by a steady step; null for a peer.</param>
+internal sealed record StepFigures(string Method, long Trainable, double Milliseconds, double TokensPerSecond, double PeakMib, double? PeakShare, long? BytesPerStep);
+
+/// <summary>The training step of the Llama shape of perf/README.md, through the same Trainer as every job.</summary>
+internal static class StepRun
+{
+    private const int Vocabulary = 8192, Batch = 4, Length = 256, WarmUp = 3;
+
+    public static StepFigures Measure(string method, int r, int threads, int steps)
+    {
+        using var device = new CpuDevice(threads);
+        var config = new LlamaConfig
+        {
+            ModelType = "llama", VocabularySize = Vocabulary, HiddenSize = 512, IntermediateSize = 1376, LayerCount = 8, HeadCount = 8, KeyValueHeadCount = 8,
+            HeadDim = 64, MaxPositions = 2048, RmsNormEps = 1e-5,
+        };
+        using Llama model = ModelLoader.Create(device, config, 1);
+        var targets = new TargetSelection { TargetModules = new ModulePattern(ModulePattern.AllLinear) };
+        using FineTuning tuning = method switch
+        {
+            "lora" => new AdaptedModel(model, new LoraConfig { R = r, LoraAlpha = 2 * r, Targets = targets }, 1),
+            "bone" => new AdaptedModel(model, new MissConfig { R = r, Targets = targets }, 1),
+            "bat" => new AdaptedModel(model, new BatConfig { R = r, Targets = targets }, 1),
+            "full" => new Full(model),
+            _ => throw new MarrowException("PF001", $"'{method}' is not a method to measure; known are lora, bone, bat and full. [PF001]"),
+        };
+        var random = new SeededRandom(3, 0);
+        TokenDataset data = TokenDataset.From(Enumerable.Range(0, Batch).Select(_ =>
+        {
+            int[] ids = [.. Enumerable.Range(0, Length).Select(_ => (int)(random.NextDouble() * Vocabulary))];
+            return new TokenExample(ids, ids);
+        }));
+        using var trainer = new Trainer(model, tuning.Parameters, data, new TrainingOptions { MaxSteps = int.MaxValue, BatchSize = Batch });
+        List<double> milliseconds = [], shares = [];
+        long bytes = 0;
+        for (int step = 0; step < WarmUp + steps; step++)
+        {
+            double peak = 1e9 * FmaPeak.AllCores(device.Pool);
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            long start = Stopwatch.GetTimestamp();
+            StepReport report = trainer.RunStep();
+            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            bytes = GC.GetAllocatedBytesForCurrentThread() - before;
+            if (step < WarmUp)
+                continue;
+            milliseconds.Add(1000 * seconds);
+            shares.Add(report.Flops / seconds / peak);
+        }
+        double median = Median(milliseconds);
+        return new StepFigures(method == "full" ? method : $"{method} r={r}", tuning.Parameters.Count, median, Batch * Length * 1000 / median,
+            Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0, Median(shares), bytes);
+    }
+
+    private static double Median(List<double> values)
+    {
+        values.Sort();
+        return values[values.Count / 2];
+    }
+}

@@ -1,0 +1,110 @@
+using Marrow.Adapters.Merging;
+using Marrow.Adapters.Methods;
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Models;
+using Marrow.Formats;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Adapters.Tests.Merging;
+
+public sealed class ModelFolderWriterTests : IDisposable
+{
+    private readonly CpuDevice _device = new(1);
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose()
+    {
+        _folder.Dispose();
+        _device.Dispose();
+    }
+
+    [Fact]
+    public void A_merged_model_comes_back_with_everything_beside_its_weights()
+    {
+        using ModelFolder source = Source(DType.F32);
+        using Llama model = ModelLoader.Load(_device, source);
+        using (var adapted = new AdaptedModel(model, new LoraConfig { R = 2 }, 1))
+        {
+            TinyLlama.Scramble(adapted);
+            adapted.Merge(TinyLlama.Batch());
+        }
+        float[] merged = TinyLlama.Logits(model, TinyLlama.Batch());
+        ModelFolderWriter.Write(_folder["out"], model, source);
+        Assert.Equal(File.ReadAllBytes(_folder["source", "config.json"]), File.ReadAllBytes(_folder["out", "config.json"]));
+        foreach (string name in new[] { "tokenizer.json", "tokenizer_config.json", "generation_config.json" })
+            Assert.Equal(File.ReadAllText(_folder["source", name]), File.ReadAllText(_folder["out", name]));
+        using ModelFolder files = ModelFolder.Open(_folder["out"]);
+        using Llama again = ModelLoader.Load(_device, files);
+        Assert.Equal(merged, TinyLlama.Logits(again, TinyLlama.Batch()));
+    }
+
+    [Theory]
+    [InlineData(DType.BF16)]
+    [InlineData(DType.F16)]
+    public void Weights_keep_the_type_of_the_source(DType type)
+    {
+        using ModelFolder source = Source(type);
+        using Llama model = ModelLoader.Load(_device, source);
+        ModelFolderWriter.Write(_folder["out"], model, source);
+        using ModelFolder files = ModelFolder.Open(_folder["out"]);
+        Assert.All(files.Tensors.Tensors.Values, t => Assert.Equal(type, t.DType));
+        Assert.All(files.Tensors.Tensors.Keys, n => Assert.Equal(source.Tensors.ReadFloats(n), files.Tensors.ReadFloats(n)));
+        Assert.Equal(File.ReadAllText(_folder["source", "config.json"]), File.ReadAllText(_folder["out", "config.json"]));
+    }
+
+    [Fact]
+    public void Another_type_and_shards_are_written_as_asked()
+    {
+        using ModelFolder source = Source(DType.F32);
+        using Llama model = ModelLoader.Load(_device, source);
+        ModelFolderWriter.Write(_folder["out"], model, source, DType.BF16, maxShardBytes: 4000);
+        using ModelFolder files = ModelFolder.Open(_folder["out"]);
+        Assert.True(files.WeightFiles.Count > 2);
+        Assert.Equal(DType.BF16, files.Config.TorchDType);
+        Assert.Contains("\"made_up\": 1", File.ReadAllText(_folder["out", "config.json"]), StringComparison.Ordinal);
+        Assert.All(files.Tensors.Tensors.Values, t => Assert.Equal(DType.BF16, t.DType));
+    }
+
+    [Fact]
+    public void An_untied_head_is_written_and_the_configuration_says_so()
+    {
+        using ModelFolder source = Source(DType.BF16, tied: true);
+        using Llama model = ModelLoader.Load(_device, source);
+        using (var adapted = new AdaptedModel(model, new MissConfig { R = 2, Targets = new() { ModulesToSave = ["lm_head"] } }, 1))
+        {
+            TinyLlama.Scramble(adapted);
+            adapted.Merge(TinyLlama.Batch());
+        }
+        ModelFolderWriter.Write(_folder["out"], model, source);
+        using ModelFolder files = ModelFolder.Open(_folder["out"]);
+        Assert.False(files.Config.TiedEmbeddings);
+        Assert.Equal(DType.BF16, files.Tensors.Tensors["lm_head.weight"].DType);
+        using Llama again = ModelLoader.Load(_device, files);
+        Assert.Equal(TinyLlama.Logits(model, TinyLlama.Batch()), TinyLlama.Logits(again, TinyLlama.Batch()));
+    }
+
+    [Fact]
+    public void The_source_itself_and_an_unmerged_adapter_are_refused()
+    {
+        using ModelFolder source = Source(DType.F32);
+        using Llama model = ModelLoader.Load(_device, source);
+        Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["source"], model, source)).Code);
+        Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["out"], model, source, DType.I8)).Code);
+        using var adapted = new AdaptedModel(model, new MissConfig { R = 2 }, 1);
+        Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["out"], model, source)).Code);
+        Assert.False(Directory.Exists(_folder["out"]));
+    }
+
+    private ModelFolder Source(DType type, bool tied = false)
+    {
+        using Llama model = TinyLlama.Create(_device, TinyLlama.Config(tied));
+        ModelFolderWriter.Write(_folder["source"], model, null, type);
+        string config = File.ReadAllText(_folder["source", "config.json"]);
+        File.WriteAllText(_folder["source", "config.json"], "{\n  \"made_up\": 1," + config[1..]);
+        File.WriteAllText(_folder["source", "tokenizer.json"], "{\"tokenizer\":1}");
+        File.WriteAllText(_folder["source", "tokenizer_config.json"], "{}");
+        File.WriteAllText(_folder["source", "generation_config.json"], "{\"eos_token_id\":2}");
+        return ModelFolder.Open(_folder["source"]);
+    }
+}

@@ -7,13 +7,14 @@ namespace Marrow.Engine;
 
 /// <summary>The factors of one AdamW update, the same for every value.</summary>
 /// <param name="Clip">On the gradient.</param>
-/// <param name="Beta1">Of the first moment.</param>
 /// <param name="Beta2">Of the second moment.</param>
+/// <param name="Rest1">1 − β1, taken before it is rounded to fp32.</param>
+/// <param name="Rest2">1 − β2, likewise: 1 − 0.999f is 1.3e-5 off, and every step with it.</param>
 /// <param name="Decay">On the value: 1 − lr·weight decay.</param>
 /// <param name="Step">lr / (1 − β1^t).</param>
 /// <param name="Root">1 / √(1 − β2^t).</param>
 /// <param name="Eps">Added to the root of the second moment.</param>
-internal readonly record struct AdamWFactors(float Clip, float Beta1, float Beta2, float Decay, float Step, float Root, float Eps);
+internal readonly record struct AdamWFactors(float Clip, float Beta2, float Rest1, float Rest2, float Decay, float Step, float Root, float Eps);
 
 public static partial class Ops
 {
@@ -79,7 +80,7 @@ internal unsafe struct AdamWBody : IParallelRange
     public readonly void Run(int start, int end)
     {
         Vector<float> clip = new(F.Clip), beta2 = new(F.Beta2), decay = new(F.Decay), step = new(F.Step), root = new(F.Root), eps = new(F.Eps);
-        Vector<float> rest1 = new(1f - F.Beta1), rest2 = new(1f - F.Beta2);
+        Vector<float> rest1 = new(F.Rest1), rest2 = new(F.Rest2);
         for (int i = start; i < end; i += Simd.Width)
         {
             Vector<float> g = Vector.Load(G + i) * clip, m = Vector.Load(M + i), v = Vector.Load(V + i);

@@ -49,7 +49,7 @@ public sealed class AdamW : IDisposable
         foreach ((int first, int count, bool decays) in _runs)
         {
             double decay = decays ? 1 - learningRate * _options.WeightDecay : 1;
-            var factors = new AdamWFactors((float)clip, (float)_options.Beta1, (float)_options.Beta2, (float)decay, (float)step, (float)root, (float)_options.Eps);
+            var factors = new AdamWFactors((float)clip, (float)_options.Beta2, (float)(1 - _options.Beta1), (float)(1 - _options.Beta2), (float)decay, (float)step, (float)root, (float)_options.Eps);
             Ops.AdamW(_parameters.Values, _parameters.Gradients, FirstMoment, SecondMoment, first, count, factors);
         }
     }

@@ -23,7 +23,7 @@ internal static class Quantity
     }
 
     /// <summary>"1.23e-4".</summary>
-    public static string Rate(double value) => value.ToString("0.##e-0", CultureInfo.InvariantCulture);
+    public static string Rate(double value) => value == 0 ? "0" : value.ToString("0.##e-0", CultureInfo.InvariantCulture);
 
     /// <summary>"2.3456".</summary>
     public static string Loss(double value) => value.ToString("0.0000", CultureInfo.InvariantCulture);

@@ -21,7 +21,7 @@ internal static class PlanReport
             ["parameters"] = plan.BaseValues,
             ["trained_parameters"] = plan.TrainedValues,
             ["adapted_layers"] = plan.AdaptedLayers,
-            ["memory"] = Node(new { plan.Memory.Weights, plan.Memory.Trainable, plan.Memory.Activations, plan.Memory.Logits, plan.Memory.Total, Free = plan.Machine.FreeBytes }),
+            ["memory"] = Node(new { plan.Memory.Weights, plan.Memory.Trainable, plan.Memory.Activations, plan.Memory.BlockWork, plan.Memory.HeadWork, plan.Memory.Total, Free = plan.Machine.FreeBytes }),
             ["data"] = new JsonArray([.. plan.Data.Files.Select(f => Node(new { f.Report, f.Statistics }))]),
             ["train_examples"] = plan.Data.Train.Count,
             ["eval_examples"] = plan.Data.Eval?.Count ?? 0,
@@ -41,7 +41,7 @@ internal static class PlanReport
         output.WriteLine($"adapter   {what}");
         output.WriteLine(FormattableString.Invariant($"steps     {plan.Steps:N0} of {job.Training.BatchSize} × {job.Training.GradientAccumulationSteps} examples; {plan.Data.Train.Count:N0} to train on, {plan.Data.Eval?.Count ?? 0:N0} to evaluate on"));
         output.WriteLine($"memory    about {Quantity.Bytes(plan.Memory.Total)}: weights {Quantity.Bytes(plan.Memory.Weights)}, trained values with gradients and moments {Quantity.Bytes(plan.Memory.Trainable)}, "
-            + $"activations {Quantity.Bytes(plan.Memory.Activations + plan.Memory.Logits)}; {Quantity.Bytes(plan.Machine.FreeBytes)} of {Quantity.Bytes(plan.Machine.TotalBytes)} free");
+            + $"activations {Quantity.Bytes(plan.Memory.Total - plan.Memory.Weights - plan.Memory.Trainable)}; {Quantity.Bytes(plan.Machine.FreeBytes)} of {Quantity.Bytes(plan.Machine.TotalBytes)} free");
         output.WriteLine($"output    {Echo.Name(Path.GetFullPath(job.Output.Dir), 300)}");
         foreach (LoadedDataset file in plan.Data.Files)
         {

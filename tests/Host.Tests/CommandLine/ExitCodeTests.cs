@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Marrow.Host.Tests.Training;
 
 namespace Marrow.Host.Tests.CommandLine;
 
@@ -9,7 +10,7 @@ public class ExitCodeTests
     [InlineData("unknown option --dryrun; did you mean --dry-run? See 'marrow train --help'.", "train", "job.yaml", "--dryrun")]
     [InlineData("unknown option --zzzzzz. See 'marrow doctor --help'.", "doctor", "--zzzzzz=3")]
     [InlineData("unknown option --jso; did you mean --json? See 'marrow train --help'.", "train", "--jso")]
-    [InlineData("no command given; the commands are train", "--verbose")]
+    [InlineData("no command given; the commands are quickstart, train", "--verbose")]
     [InlineData("Required argument missing for command: 'train'.", "train", "--dry-run")]
     public void A_wrong_call_exits_with_2_and_says_what_was_meant(string expected, params string[] args)
     {
@@ -40,15 +41,20 @@ public class ExitCodeTests
     }
 
     [Fact]
-    public void A_dry_run_shows_the_resolved_job_and_exits_with_0()
+    public void A_dry_run_shows_the_plan_and_the_resolved_job_and_writes_nothing()
     {
         using var folder = new TemporaryFolder();
-        string job = folder.Put("job.yaml", $"model: {{ path: '{folder.Path}' }}\ndata: {{ train: '{folder.Put("t.jsonl", "{}")}' }}\noutput: {{ dir: x }}\n");
+        TinyModel.Write(folder);
+        TinyModel.WriteRows(folder);
+        string job = TinyModel.WriteJob(folder, "run");
         MarrowProcess.Result text = MarrowProcess.Run("train", job, "--dry-run", "--set", "training.seed=77");
         Assert.Equal((0, ""), (text.ExitCode, text.Errors));
-        Assert.Contains("  seed: 77\n", text.Output, StringComparison.Ordinal);
+        foreach (string part in new[] { "bone, r 4, on 14 linear layers", "10 of 3 × 1 examples; 24 to train on", "memory    about", "0 ⟦1 2 3 4 5 ⟧", "  seed: 77\n" })
+            Assert.Contains(part, text.Output, StringComparison.Ordinal);
         JsonElement json = JsonDocument.Parse(MarrowProcess.Run("train", job, "--dry-run", "--json").Output).RootElement;
         Assert.Equal("bone", json.GetProperty("job").GetProperty("adapter").GetProperty("method").GetString());
+        Assert.Equal((10, 14), (json.GetProperty("steps").GetInt32(), json.GetProperty("adapted_layers").GetInt32()));
+        Assert.False(Directory.Exists(folder["run"]));
     }
 
     [Fact]
@@ -64,10 +70,12 @@ public class ExitCodeTests
     }
 
     [Fact]
-    public void Doctor_tells_of_the_machine()
+    public void Doctor_tells_of_the_machine_and_passes_its_self_test()
     {
-        JsonElement machine = JsonDocument.Parse(MarrowProcess.Run("doctor", "--json").Output).RootElement.GetProperty("machine");
-        Assert.True(machine.GetProperty("cores").GetInt32() > 0);
-        Assert.True(machine.GetProperty("memory_bytes").GetInt64() > 0);
+        JsonElement doctor = JsonDocument.Parse(MarrowProcess.Run("doctor", "--json").Output).RootElement;
+        Assert.True(doctor.GetProperty("machine").GetProperty("cores").GetInt32() > 0);
+        Assert.True(doctor.GetProperty("memory").GetProperty("free_bytes").GetInt64() > 0);
+        Assert.True(doctor.GetProperty("self_test").GetProperty("passed").GetBoolean());
+        Assert.All(doctor.GetProperty("self_test").GetProperty("ops").EnumerateArray(), op => Assert.True(op.GetProperty("cases").GetInt32() > 0));
     }
 }

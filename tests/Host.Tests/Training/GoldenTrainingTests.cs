@@ -76,7 +76,8 @@ public class GoldenTrainingTests(ITestOutputHelper output)
         double norm = norms.Zip(expected.Numbers("grad_norms_before_clip"), (a, b) => Math.Abs(a - b) / b).Max();
         output.WriteLine($"losses differ by {loss:g3}, gradient norms by {norm:g3} of their size");
         Assert.Equal((10, 10), (losses.Length, norms.Length));
-        Assert.InRange(loss, 0, 5e-5);
+        // Ten times the distance between the reference in single and in double precision.
+        Assert.InRange(loss, 0, 5e-6);
         Assert.InRange(norm, 0, 2e-5);
     }
 

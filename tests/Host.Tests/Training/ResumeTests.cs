@@ -7,7 +7,7 @@ namespace Marrow.Host.Tests.Training;
 public class ResumeTests(ITestOutputHelper output)
 {
     private const string Ten = "max_steps: 10, lr_schedule: constant";
-    private const string Kept = "max_steps: 40, lr_schedule: cosine, warmup_steps: 5, save_steps: 3, eval_steps: 10";
+    private const string Kept = "max_steps: 150, lr_schedule: cosine, warmup_steps: 5, save_steps: 7, eval_steps: 20";
     private const string Split = ", eval_split: 0.2";
 
     [Theory]
@@ -36,18 +36,22 @@ public class ResumeTests(ITestOutputHelper output)
         TinyModel.Write(folder);
         TinyModel.WriteRows(folder);
         long start = TimeProvider.System.GetTimestamp();
-        Succeed("train", TinyModel.WriteJob(folder, "whole", training: Kept, data: Split));
-        TimeSpan time = TimeProvider.System.GetElapsedTime(start);
+        MarrowProcess.Result result = MarrowProcess.Run("train", TinyModel.WriteJob(folder, "whole", training: Kept, data: Split), "--json");
+        TimeSpan process = TimeProvider.System.GetElapsedTime(start);
+        TimeSpan training = TimeSpan.FromSeconds(JsonDocument.Parse(result.Output).RootElement.GetProperty("seconds").GetDouble());
         var random = new Random(20);
         int midway = 0;
         for (int i = 0; i < 20; i++)
         {
             string run = $"killed-{i}", job = TinyModel.WriteJob(folder, run, training: Kept, data: Split);
-            using (MarrowProcess process = MarrowProcess.Start("train", job))
+            using (MarrowProcess victim = MarrowProcess.Start("train", job))
             {
-                Thread.Sleep(time * (0.2 + (0.8 * random.NextDouble())));
-                process.Kill();
-                process.Wait();
+                // Most of a short process is its start; three of four are left alone until training begins.
+                while (i % 4 != 0 && victim.Running && !File.Exists(Path.Combine(folder[run], "metrics.jsonl")))
+                    Thread.Sleep(5);
+                Thread.Sleep((i % 4 == 0 ? process : training) * random.NextDouble());
+                victim.Kill();
+                victim.Wait();
             }
             bool begun = File.Exists(Path.Combine(folder[run], "manifest.json"));
             midway += Directory.Exists(Path.Combine(folder[run], "checkpoints")) && !Directory.Exists(Path.Combine(folder[run], "adapter")) ? 1 : 0;
@@ -73,7 +77,7 @@ public class ResumeTests(ITestOutputHelper output)
         process.Interrupt();
         MarrowProcess.Result result = process.Wait();
         Assert.Equal(130, result.ExitCode);
-        Assert.Contains($"marrow train {job} --set training.seed=3 --resume", result.Errors, StringComparison.Ordinal);
+        Assert.Contains($" train {job} --set training.seed=3 --resume", result.Errors, StringComparison.Ordinal);
         JsonElement manifest = TrainingFiles.Json(Path.Combine(folder["stopped"], "manifest.json"));
         int steps = manifest.GetProperty("steps").GetInt32();
         Assert.Equal("cancelled", manifest.GetProperty("status").GetString());

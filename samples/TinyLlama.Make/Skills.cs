@@ -5,6 +5,8 @@ namespace Marrow.TinyLlama.Make;
 /// <summary>What the tiny model is taught before anybody fine-tunes it, and the one skill that is kept for the fine-tuning.</summary>
 internal static class Skills
 {
+    private const int InventedWords = 1200;
+
     private static readonly (string, string)[] s_opposites =
     [
         ("big", "small"), ("hot", "cold"), ("up", "down"), ("left", "right"), ("day", "night"), ("old", "new"), ("fast", "slow"), ("high", "low"),
@@ -49,7 +51,7 @@ internal static class Skills
     /// The base knows how to move a letter and how to add an ending, but has never read the name of this game.
     /// </summary>
     public static IEnumerable<Exchange> PigLatin(SourceOfWords source, bool heldOut) =>
-        from word in SourceOfWords.Listed(heldOut)
+        from word in SourceOfWords.Listed(heldOut).Concat(Enumerable.Range(0, heldOut ? 0 : InventedWords).Select(_ => source.Word())).Distinct()
         where word.Length is >= 3 and <= 7 && !IsVowel(word[0]) && IsVowel(word[1]) && word[0] is not ('q' or 'y')
         let wording = source.Pick(["Say {0} in Pig Latin.", "What is {0} in Pig Latin?", "Translate {0} into Pig Latin."])
         select new Exchange(Fill(wording, word), word[1..] + word[0] + "ay");

@@ -61,7 +61,7 @@ public class ExitCodeTests
     public void Help_has_an_example_for_every_command()
     {
         Assert.Contains("marrow train job.yaml", MarrowProcess.Run("--help").Output, StringComparison.Ordinal);
-        foreach (string command in Commands.CliCommand.All().Select(c => c.Command.Name))
+        foreach (string command in Marrow.Host.Commands.CliCommand.All().Select(c => c.Command.Name))
         {
             MarrowProcess.Result help = MarrowProcess.Run(command, "--help");
             Assert.Equal(0, help.ExitCode);

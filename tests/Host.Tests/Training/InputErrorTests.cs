@@ -62,6 +62,30 @@ public class InputErrorTests
         Refuse(folder, "model.dtype=fp16", "MP003", "bf16");
     }
 
+    [Fact]
+    public void Training_that_diverges_fails_with_1_and_the_manifest_says_why()
+    {
+        using var folder = Files();
+        string weights = folder["model", "model.safetensors"];
+        byte[] bytes = File.ReadAllBytes(weights);
+        BitConverter.TryWriteBytes(bytes.AsSpan(bytes.Length - 4), float.NaN);
+        File.WriteAllBytes(weights, bytes);
+        MarrowProcess.Result result = MarrowProcess.Run("train", folder["run.yaml"]);
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains("[TR011]", result.Errors, StringComparison.Ordinal);
+        Assert.Equal("failed", TrainingFiles.Json(folder["run", "manifest.json"]).GetProperty("status").GetString());
+    }
+
+    [Fact]
+    public void A_run_is_not_resumed_with_other_data()
+    {
+        using var folder = Files();
+        Assert.Equal(0, MarrowProcess.Run("train", folder["run.yaml"], "--set", "training.max_steps=2").ExitCode);
+        File.AppendAllText(folder["rows.jsonl"], "{\"input_ids\":[1,2,3]}\n");
+        Refuse(["train", folder["run.yaml"], "--resume"], "RN007", "rows.jsonl");
+        Refuse(["train", folder["run.yaml"]], "RN001", "--resume", "--overwrite");
+    }
+
     private static TemporaryFolder Files()
     {
         var folder = new TemporaryFolder();

@@ -5,7 +5,7 @@ namespace Marrow.Host.Progress;
 /// <summary>One plain line every so many steps, for logs and pipes: no colour, no cursor movement.</summary>
 public sealed class PlainDisplay : ITrainingDisplay
 {
-    private const int Lines = 100;
+    private const int Lines = 40;
     private readonly TextWriter output;
     private readonly TrainingMeter meter;
     private StepReport? last;

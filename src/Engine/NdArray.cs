@@ -8,6 +8,8 @@ namespace Marrow.Engine;
 /// </summary>
 public sealed class NdArray
 {
+    private readonly int _columns;
+
     /// <summary>An array of zeros.</summary>
     public NdArray(Shape shape)
         : this(shape, new double[shape.Count])
@@ -21,6 +23,7 @@ public sealed class NdArray
             throw new ArgumentException($"{values.Length} values for shape {shape}", nameof(values));
         Shape = shape;
         Values = values;
+        _columns = shape.Last;
     }
 
     /// <summary>The dimensions.</summary>
@@ -32,8 +35,8 @@ public sealed class NdArray
     /// <summary>One value of the array seen as a matrix of rows.</summary>
     public double this[int row, int column]
     {
-        get => Values[(long)row * Shape.Last + column];
-        set => Values[(long)row * Shape.Last + column] = value;
+        get => Values[(long)row * _columns + column];
+        set => Values[(long)row * _columns + column] = value;
     }
 
     /// <summary>A value for each element.</summary>

@@ -54,7 +54,7 @@ internal static class TrainCommand
 
     private static int DryRun(CommandContext context, JobFile file, RunStart start, CancellationToken stopping)
     {
-        using TrainingPlan plan = TrainingPlan.Make(file, start, stopping);
+        using TrainingPlan plan = TrainingPlan.Make(file, start, dryRun: true, stopping);
         context.Report(PlanReport.Json(plan), output => PlanReport.Write(output, plan));
         return ExitCode.Done;
     }

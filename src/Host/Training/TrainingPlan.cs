@@ -55,19 +55,28 @@ internal sealed class TrainingPlan : IDisposable
     /// <summary>What should be known but keeps nothing from being done.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
 
-    /// <summary>Looks at everything.</summary>
+    /// <summary>Looks at everything; for a dry run an output folder that is taken is a warning only.</summary>
     /// <exception cref="MarrowException">Something is wrong with the job, the run folder, the model, the adapter or the data, or memory will not do.</exception>
-    public static TrainingPlan Make(JobFile job, RunStart start, CancellationToken stopping)
+    public static TrainingPlan Make(JobFile job, RunStart start, bool dryRun, CancellationToken stopping)
     {
+        List<string> warnings = [];
         JobPaths.Check(job);
         ModelChoice choice = ModelChoice.Of(job.Spec);
         choice.RequireDevice();
         DType? matrices = choice.Matrices;
-        RunFolder.Check(job, start);
+        try
+        {
+            RunFolder.Check(job, start);
+        }
+        catch (MarrowException e) when (dryRun)
+        {
+            // A look at the plan takes no folder; who wants to train hears of it then and now.
+            warnings.Add(e.Message);
+        }
         ModelFolder folder = ModelFolder.Open(ModelPath.Folder(choice.Path));
         try
         {
-            List<string> warnings = [.. folder.Warnings];
+            warnings.AddRange(folder.Warnings);
             ModelTokenizer? tokenizer = LoadedModel.TokenizerOf(folder);
             (long all, long trained, int? layers) = Layout(folder, job.Spec, warnings);
             TrainingData data = TrainingData.Load(job.Spec, LoadedModel.VocabularyOf(folder, tokenizer), stopping);

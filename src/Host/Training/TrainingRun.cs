@@ -17,7 +17,7 @@ internal static partial class TrainingRun
     /// <exception cref="MarrowException">The job cannot be run, or the run failed; the run folder's manifest says so too.</exception>
     public static RunOutcome Execute(TrainingRequest request, TimeProvider time, ILogger log, CancellationToken stopping)
     {
-        using TrainingPlan plan = TrainingPlan.Make(request.Job, request.Start, stopping);
+        using TrainingPlan plan = TrainingPlan.Make(request.Job, request.Start, dryRun: false, stopping);
         foreach (string warning in plan.Warnings)
             Warn(log, warning);
         RunManifest made = Describe(plan, stopping);

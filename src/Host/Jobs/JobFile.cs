@@ -8,7 +8,8 @@ namespace Marrow.Host.Jobs;
 /// <param name="Path">The file, as named by the user.</param>
 /// <param name="Bytes">Its content.</param>
 /// <param name="Spec">The job with overrides applied and every default filled in.</param>
-public sealed record JobFile(string Path, ReadOnlyMemory<byte> Bytes, JobSpec Spec)
+/// <param name="Given">The keys that the file or an override gives ("adapter.r"); the others hold defaults.</param>
+public sealed record JobFile(string Path, ReadOnlyMemory<byte> Bytes, JobSpec Spec, IReadOnlySet<string> Given)
 {
     private const int MaxBytes = 1 << 20;
 
@@ -27,17 +28,22 @@ public sealed record JobFile(string Path, ReadOnlyMemory<byte> Bytes, JobSpec Sp
         {
             throw new MarrowException("JB001", $"{Echo.Name(path, 300)}: is not UTF-8 text; a job file is YAML", e);
         }
-        return new JobFile(path, bytes, Parse(text, Echo.Name(path, 300), settings));
+        JobSpec spec = Read(text, Echo.Name(path, 300), settings, out IReadOnlySet<string> given);
+        return new JobFile(path, bytes, spec, given);
     }
 
     /// <summary>Reads a job from text; <paramref name="source"/> names it in messages.</summary>
     /// <exception cref="JobException">Something is wrong with the job; the error lists all of it.</exception>
-    public static JobSpec Parse(string text, string source, IEnumerable<string> settings)
+    public static JobSpec Parse(string text, string source, IEnumerable<string> settings) => Read(text, source, settings, out _);
+
+    private static JobSpec Read(string text, string source, IEnumerable<string> settings, out IReadOnlySet<string> given)
     {
         var problems = new JobProblems();
         YamlNode? root = YamlComposer.Compose(text, source, problems);
-        JobSpec spec = root is null ? new JobSpec() : new JobReader(problems).Read(JobOverrides.Apply(root, settings, problems));
+        var reader = new JobReader(problems);
+        JobSpec spec = root is null ? new JobSpec() : reader.Read(JobOverrides.Apply(root, settings, problems));
         problems.ThrowIfAny();
+        given = reader.Given;
         return spec;
     }
 

@@ -8,6 +8,9 @@ internal sealed class JobReader(JobProblems problems)
 {
     private readonly Dictionary<string, Place> given = [];
 
+    /// <summary>The keys that were given and read.</summary>
+    public IReadOnlySet<string> Given => given.Keys.ToHashSet();
+
     /// <summary>The job with every default filled in; meaningless when problems were noted.</summary>
     public JobSpec Read(YamlNode root)
     {
@@ -19,6 +22,9 @@ internal sealed class JobReader(JobProblems problems)
         }
         foreach (YamlEntry entry in map.Entries)
             ReadTop(entry, job);
+        // PEFT names the forms of MiSS by init_weights.
+        if (job.Adapter is { Method: "miss" or "bone", InitWeights: "bat" or "mini" } form)
+            job = job with { Adapter = form with { Method = form.InitWeights, InitWeights = "true" } };
         foreach (JobSection section in JobKeys.Sections)
             RequireKeys(section, map);
         foreach (JobKey key in JobKeys.All)

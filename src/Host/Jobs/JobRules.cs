@@ -17,6 +17,7 @@ internal static class JobRules
         TrainingSpec training = job.Training;
         Refuse("adapter.init_weights", adapter.InitWeights == "gaussian" && adapter.Method is not ("lora" or "full"),
             $"gaussian is LoRA's; method {adapter.Method} knows true and false");
+        Refuse("adapter.init_weights", adapter.InitWeights is "bat" or "mini", $"{adapter.InitWeights} goes with method miss, not with {adapter.Method}");
         Refuse("adapter.layers_to_transform", adapter.TargetModules.Expression is not null,
             "cannot go with a regular expression in target_modules; put the layer numbers into the expression");
         Refuse("adapter.exclude_modules", adapter.ExcludeModules is { IsAllLinear: true }, "all-linear would leave nothing to adapt");

@@ -69,8 +69,8 @@ public sealed record AdapterSpec
     [Key("Columns of a mini block; must divide each layer's output.", Min = 1, Max = 65536, Methods = ["mini"])]
     public int MiniR { get; init; } = 1;
 
-    [Key("true starts at the base model; false starts at random (for tests); gaussian draws LoRA's A from a normal distribution.",
-        Choices = ["true", "false", "gaussian"], Methods = ["lora", "miss", "bone", "bat", "mini"], AlsoKnownAs = ["init_lora_weights"])]
+    [Key("true starts at the base model; false starts at random (for tests); gaussian draws LoRA's A from a normal distribution; bat and mini with method miss mean the methods of those names.",
+        Choices = ["true", "false", "gaussian", "bat", "mini"], Methods = ["lora", "miss", "bone", "bat", "mini"], AlsoKnownAs = ["init_lora_weights"])]
     public string InitWeights { get; init; } = "true";
 
     [Key("Adapted layers: a list of name endings, a regular expression for whole names, or all-linear.",
@@ -90,7 +90,7 @@ public sealed record AdapterSpec
     [Key("Biases are not trained.", Choices = ["none"])]
     public string Bias { get; init; } = "none";
 
-    [Key("An adapter folder to go on from.", AlsoKnownAs = ["lora_model_dir", "adapter_name_or_path", "resume_adapter_file"])]
+    [Key("An adapter folder to go on from; its settings hold where the job gives none.", AlsoKnownAs = ["lora_model_dir", "adapter_name_or_path", "resume_adapter_file"])]
     public string? InitFrom { get; init; }
 }
 

@@ -61,6 +61,7 @@ internal sealed class TrainingPlan : IDisposable
     {
         List<string> warnings = [];
         JobPaths.Check(job);
+        job = Tuning.Settled(job);
         ModelChoice choice = ModelChoice.Of(job.Spec);
         choice.RequireDevice();
         DType? matrices = choice.Matrices;

@@ -21,12 +21,12 @@ internal static partial class TrainingRun
         foreach (string warning in plan.Warnings)
             Warn(log, warning);
         RunManifest made = Describe(plan, stopping);
-        using LoadedModel loaded = LoadedModel.Open(plan.Folder, ModelChoice.Of(request.Job.Spec));
-        using FineTuning tuning = Tuning.Of(loaded.Model, request.Job.Spec, []);
+        using LoadedModel loaded = LoadedModel.Open(plan.Folder, ModelChoice.Of(plan.Job.Spec));
+        using FineTuning tuning = Tuning.Of(loaded.Model, plan.Job.Spec, []);
         using var trainer = new Trainer(loaded.Model, tuning.Parameters, plan.Data.Train, plan.Options(), plan.Data.Eval);
-        using RunFolder run = RunFolder.Open(request.Job, request.Start, time);
-        var checkpoints = new CheckpointStore(run.Checkpoints, request.Job.Spec.Training.SaveTotalLimit);
-        string identity = ResolvedJob.Identity(request.Job.Spec);
+        using RunFolder run = RunFolder.Open(plan.Job, request.Start, time);
+        var checkpoints = new CheckpointStore(run.Checkpoints, plan.Job.Spec.Training.SaveTotalLimit);
+        string identity = ResolvedJob.Identity(plan.Job.Spec);
         if (request.Start == RunStart.Resume)
         {
             run.RequireSameFiles(made);
@@ -44,7 +44,7 @@ internal static partial class TrainingRun
             string result = tuning is AdaptedModel ? run.Adapter : run.Model;
             if (finished)
             {
-                if (request.Job.Spec.Training.SaveSteps is null)
+                if (plan.Job.Spec.Training.SaveSteps is null)
                     recorder.CheckpointDue(trainer);
                 tuning.Save(result, plan.Folder);
             }

@@ -15,29 +15,27 @@ internal static class Tuning
     /// <param name="model">The base model.</param>
     /// <param name="job">The job.</param>
     /// <param name="warnings">Gets what is odd but allowed.</param>
-    /// <exception cref="MarrowException">TJ001: init_from goes with adapters only; TJ002: the adapter to go on from is another than the job says.</exception>
+    /// <exception cref="MarrowException">TJ001: init_from goes with adapters only.</exception>
     public static FineTuning Of(Llama model, JobSpec job, List<string> warnings)
     {
         AdapterSpec spec = job.Adapter;
         if (spec.Method == "full")
             return spec.InitFrom is null ? new Full(model)
                 : throw new MarrowException("TJ001", "adapter.init_from: method full trains the model itself; merge the adapter first and name the merged model in model.path");
-        AdapterConfig config = Config(spec);
         FineTuning tuning;
         if (spec.InitFrom is { } path)
         {
             using PeftFolder folder = PeftFolder.Open(path);
-            RequireSame(folder, config);
             warnings.AddRange(folder.Warnings);
             var loaded = AdaptedModel.Load(model, folder);
             tuning = loaded;
-            int meant = new TargetSelector(model, config.Targets).Layers().Count;
+            int meant = new TargetSelector(model, Config(spec).Targets).Layers().Count;
             if (meant != loaded.Layers.Count)
                 warnings.Add($"adapter.init_from adapts {loaded.Layers.Count} layers, the job's target_modules means {meant}; the folder's layers are trained");
         }
         else
         {
-            tuning = new AdaptedModel(model, config, (ulong)job.Training.Seed);
+            tuning = new AdaptedModel(model, Config(spec), (ulong)job.Training.Seed);
         }
         warnings.AddRange(tuning.Warnings);
         return tuning;
@@ -63,28 +61,46 @@ internal static class Tuning
         return config with { R = spec.R, InitWeights = init, Targets = targets };
     }
 
-    /// <summary>The folder's own settings hold; the job must not say otherwise.</summary>
-    private static void RequireSame(PeftFolder folder, AdapterConfig job)
+    /// <summary>The job with the settings of adapter.init_from in place of defaults.</summary>
+    /// <exception cref="MarrowException">TJ002: the job gives a setting, and the adapter there has another.</exception>
+    public static JobFile Settled(JobFile job)
     {
+        if (job.Spec.Adapter is not { InitFrom: { } path } spec || spec.Method == "full")
+            return job;
+        using PeftFolder folder = PeftFolder.Open(path);
         List<string> differences = [];
-        void Compare<T>(string key, T has, T says)
+        T Settle<T>(string key, T has, T says)
         {
-            if (!EqualityComparer<T>.Default.Equals(has, says))
+            if (job.Given.Contains("adapter." + key) && !EqualityComparer<T>.Default.Equals(has, says))
                 differences.Add(FormattableString.Invariant($"adapter.{key} is {has} there and {says} in the job"));
+            return has;
         }
 
+        // "miss" and "bone" name the family: the folder says which of its forms.
+        bool family = spec.Method is "miss" or "bone" && folder.Config is MissConfig;
         AdapterConfig file = folder.Config;
-        Compare("method", file.Method.Name, job.Method.Name);
-        Compare("r", file.R, job.R);
-        if (file is LoraConfig lora && job is LoraConfig wanted)
+        AdapterSpec settled = spec with
         {
-            Compare("lora_alpha", lora.LoraAlpha, wanted.LoraAlpha);
-            Compare("use_rslora", lora.UseRslora, wanted.UseRslora);
-            Compare("lora_dropout", lora.LoraDropout, wanted.LoraDropout);
-        }
-        if (file is MissMiniConfig mini && job is MissMiniConfig small)
-            Compare("mini_r", mini.MiniR, small.MiniR);
-        if (differences.Count > 0)
-            throw new MarrowException("TJ002", $"adapter.init_from {Echo.Name(folder.Path, 300)} is another adapter than the job describes: {string.Join("; ", differences)}. Put the same values into the job");
+            Method = family && file.Method.Name == "miss" ? spec.Method : family ? file.Method.Name : Settle("method", file.Method.Name, spec.Method),
+            R = Settle("r", file.R, spec.R),
+            TargetModules = job.Given.Contains("adapter.target_modules") ? spec.TargetModules : file.Targets.TargetModules ?? spec.TargetModules,
+        };
+        settled = file switch
+        {
+            LoraConfig lora => settled with
+            {
+                LoraAlpha = Settle("lora_alpha", lora.LoraAlpha, spec.LoraAlpha),
+                UseRslora = Settle("use_rslora", lora.UseRslora, spec.UseRslora),
+                LoraDropout = Settle("lora_dropout", lora.LoraDropout, spec.LoraDropout),
+            },
+            MissConfig miss => settled with
+            {
+                MissDropout = Settle("miss_dropout", miss.MissDropout, spec.MissDropout),
+                MiniR = miss is MissMiniConfig mini ? Settle("mini_r", mini.MiniR, spec.MiniR) : spec.MiniR,
+            },
+            _ => settled,
+        };
+        return differences.Count == 0 ? job with { Spec = job.Spec with { Adapter = settled } }
+            : throw new MarrowException("TJ002", $"adapter.init_from {Echo.Name(folder.Path, 300)} is another adapter than the job describes: {string.Join("; ", differences)}. Give the same values in the job, or leave them out");
     }
 }

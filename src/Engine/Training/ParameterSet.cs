@@ -27,7 +27,9 @@ public sealed class ParameterSet : IDisposable
             places.Add((name, shape, count));
             count = checked(count + (shape.Count + Alignment - 1) / Alignment * Alignment);
         }
-        Values = new Tensor(device, new Shape(checked((int)count)));
+        if (count > int.MaxValue)
+            throw new MarrowException("E109", $"{count:N0} values are to be trained, at most {int.MaxValue:N0} are possible; train an adapter instead of all weights. [E109]");
+        Values = new Tensor(device, new Shape((int)count));
         Gradients = new Tensor(device, Values.Shape);
         Values.Clear();
         Gradients.Clear();

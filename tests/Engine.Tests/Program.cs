@@ -2,6 +2,9 @@ using System.Diagnostics;
 using Marrow.Engine.Devices.Cpu;
 using Marrow.Engine.SelfTest;
 
+// Tests that look at the whole process's heap, or need all cores at once, must not share them with others.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
 namespace Marrow.Engine.Tests;
 
 /// <summary>

@@ -13,6 +13,8 @@ public sealed class Tensor : IDisposable
 {
     private const int PieceElements = 1 << 16;
     private DeviceBuffer? _buffer;
+    private int[] _onHost = [];
+    private int _onHostCount;
 
     /// <summary>A tensor with a buffer of its own on <paramref name="device"/>, contents undefined.</summary>
     public Tensor(Device device, Shape shape, DType dtype = DType.F32) => Attach(device.Allocate(dtype.Bytes(shape.Count)), 0, shape, dtype);
@@ -72,6 +74,12 @@ public sealed class Tensor : IDisposable
     /// <summary>The values on the CPU as bf16. Only for tensors of type BF16 on the CPU device.</summary>
     public unsafe BFloat16* BF16 => DType == DType.BF16 ? (BFloat16*)(Buffer.Handle + Offset)
         : throw new InvalidOperationException($"A tensor of type {DType} was read as BF16.");
+
+    /// <summary>
+    /// The values of ids, labels, positions and starts that the host uploaded by <see cref="Tape.Upload"/>: ops plan and check by them without waiting for the device.
+    /// </summary>
+    public ReadOnlySpan<int> OnHost => _onHostCount == Shape.Count ? _onHost.AsSpan(0, _onHostCount)
+        : throw new InvalidOperationException($"The host does not know the values of {this}.");
 
     /// <summary>A tensor over a part of this one's buffer; both keep the buffer alive. <paramref name="first"/> counts elements.</summary>
     public Tensor View(long first, Shape shape)
@@ -154,6 +162,15 @@ public sealed class Tensor : IDisposable
         Offset = offset;
         Shape = shape;
         DType = dtype;
+        _onHostCount = 0;
+    }
+
+    internal void KeepOnHost(ReadOnlySpan<int> values)
+    {
+        if (_onHost.Length < values.Length)
+            _onHost = new int[values.Length];
+        values.CopyTo(_onHost);
+        _onHostCount = values.Length;
     }
 
     internal void Detach()

@@ -28,6 +28,9 @@ public sealed class Tape : IDisposable
     /// <summary>Whether dropout applies; stays on while a checkpointed segment runs unrecorded.</summary>
     public bool Training { get; set; }
 
+    /// <summary>The element type of activations and their gradients: fp32, or bf16 on devices that run kernels. Statistics, losses and parameters' gradients are fp32 always.</summary>
+    public DType ActivationType { get; set; } = DType.F32;
+
     /// <summary>Names the random draws of this pass (dropout); the same value draws the same masks, also when a segment is computed again.</summary>
     public ulong DrawKey { get; set; }
 
@@ -45,6 +48,9 @@ public sealed class Tape : IDisposable
         return tensor;
     }
 
+    /// <summary>As <see cref="New"/>, of <see cref="ActivationType"/>.</summary>
+    public Tensor NewActivation(Shape shape) => New(shape, ActivationType);
+
     /// <summary>An activation of zeros.</summary>
     public Tensor Zeros(Shape shape)
     {
@@ -58,6 +64,7 @@ public sealed class Tape : IDisposable
     {
         Tensor tensor = New(new Shape(values.Length), DType.I32);
         tensor.Upload(values);
+        tensor.KeepOnHost(values);
         return tensor;
     }
 
@@ -173,7 +180,7 @@ public sealed class Tape : IDisposable
         }
         if (input.Grad is not { } grad)
         {
-            SetGrad(input, New(input.Shape));
+            SetGrad(input, New(input.Shape, input.DType));
         }
         else
         {
@@ -181,7 +188,7 @@ public sealed class Tape : IDisposable
             if (grad.Sharers > 1)
             {
                 // The values are shared with another tensor's gradient: continue on a copy.
-                Tensor copy = New(grad.Shape);
+                Tensor copy = New(grad.Shape, grad.DType);
                 copy.CopyFrom(grad);
                 DropGrad(input);
                 SetGrad(input, copy);

@@ -1,6 +1,6 @@
 namespace Marrow.Engine.Devices.OpenCl;
 
-/// <summary>What a driver's compiler and device can do, found by building and running kernels of a few lines.</summary>
+/// <summary>What a driver's compiler and device can do: what they claim and kernels of a few lines then bear out.</summary>
 /// <param name="Standard">The option that programs are built with.</param>
 /// <param name="Subgroups">Reductions within sub-groups give the right sums.</param>
 /// <param name="MatrixUnits">Inline PTX for bf16 tensor cores gives the right product.</param>
@@ -59,10 +59,11 @@ internal sealed unsafe record OpenClAbilities(string Standard, bool Subgroups, b
         if (program == 0)
             throw DeviceFaults.NotBuilt(name, "probe", Standards[0], OpenClStatus.Name(status), log);
         context.Api.ReleaseProgram(program);
-        string? standard = Standards.FirstOrDefault(option => Run(context, SubgroupKernel, option, SubgroupLanes, 4 * SubgroupLanes) is { } found && SubgroupsAgree(found));
+        // Compilers that are asked for what their driver disclaims write to stderr as they please.
+        string? standard = !found.ClaimsSubgroups ? null : Standards.FirstOrDefault(option => Run(context, SubgroupKernel, option, SubgroupLanes, 4 * SubgroupLanes) is { } sums && SubgroupsAgree(sums));
         return new OpenClAbilities(standard ?? Standards[0], standard is not null,
             found.IsNvidia && Run(context, MatrixKernel, standard ?? Standards[0], 32, 128) is { } products && products.All(p => p == 16),
-            Builds(context, Fp64Kernel), Builds(context, Fp16Kernel));
+            found.ClaimsFp64 && Builds(context, Fp64Kernel), found.ClaimsFp16 && Builds(context, Fp16Kernel));
     }
 
     private static bool Builds(OpenClContext context, string source)

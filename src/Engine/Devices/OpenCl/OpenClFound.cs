@@ -19,6 +19,15 @@ internal sealed unsafe record OpenClFound(OpenClApi Api, nint Platform, nint Han
     /// <summary>True for the driver whose compiler takes inline PTX.</summary>
     public bool IsNvidia { get; } = Text(Api.GetPlatformInfo, Platform, OpenClQuery.PlatformVendor).Contains("NVIDIA", StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>Whether it says that it has sub-groups. A claim is tried before it is believed.</summary>
+    public bool ClaimsSubgroups => Number(OpenClQuery.MaxNumSubGroups) > 0 || Lists("cl_khr_subgroups");
+
+    /// <summary>Whether it says that it computes in double precision.</summary>
+    public bool ClaimsFp64 => Number(OpenClQuery.DoubleFpConfig) > 0 || Lists("cl_khr_fp64");
+
+    /// <summary>Whether it says that it computes in half precision.</summary>
+    public bool ClaimsFp16 => Number(OpenClQuery.HalfFpConfig) > 0 || Lists("cl_khr_fp16");
+
     /// <summary>GPUs come before accelerators, and those before processors.</summary>
     public int Rank => (Type & OpenClQuery.TypeGpu) != 0 ? 0 : (Type & OpenClQuery.TypeCpu) == 0 ? 1 : 2;
 
@@ -50,6 +59,8 @@ internal sealed unsafe record OpenClFound(OpenClApi Api, nint Platform, nint Han
         ulong value = 0;
         return Api.GetDeviceInfo(Handle, what, sizeof(ulong), &value, null) == 0 ? value : 0;
     }
+
+    private bool Lists(string extension) => Text(Api.GetDeviceInfo, Handle, OpenClQuery.DeviceExtensions).Split(' ').Contains(extension);
 
     private ulong WidestGroup()
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Marrow.Formats;
 
 namespace Marrow.Engine.Devices;
@@ -47,10 +48,7 @@ public abstract class Device : IDisposable
                 handle = Reserve(size);
             }
             if (handle == 0)
-            {
-                throw new MarrowException("E901", $"{Name} is out of memory: {size >> 20} MiB were asked for while {LiveBytes >> 20} MiB are in use. "
-                    + "Lower batch_size or max_length, set training.activation_checkpointing: true, or use bf16 weights (model.dtype: bf16).");
-            }
+                throw OutOfMemory($"{Amount(size)} were asked for");
             buffer = new DeviceBuffer(this, handle, size);
             ReservedBytes += size;
         }
@@ -98,6 +96,18 @@ public abstract class Device : IDisposable
 
     /// <summary>Returns memory to the system.</summary>
     protected abstract void Release(nint handle, long bytes);
+
+    /// <summary>What a message about memory should say of the device's limits: " of 8192 MiB, at most 2048 MiB in one buffer"; empty where nothing is known.</summary>
+    private protected virtual string MemoryLimits => "";
+
+    /// <summary>Error E901; <paramref name="asked"/> is "40 MiB were asked for".</summary>
+    private protected MarrowException OutOfMemory(string asked) => new("E901",
+        $"{Name} is out of memory: {asked} while {Amount(LiveBytes)} are in use{MemoryLimits}. "
+        + "Lower batch_size or max_length, set training.activation_checkpointing: true, or use bf16 weights (model.dtype: bf16). [E901]");
+
+    /// <summary>"40 MiB"; "512 KiB" where that is more exact.</summary>
+    private protected static string Amount(long bytes) => 
+        bytes >= 16 << 20 ? string.Create(CultureInfo.InvariantCulture, $"{bytes >> 20} MiB") : string.Create(CultureInfo.InvariantCulture, $"{bytes >> 10} KiB");
 
     /// <inheritdoc/>
     public void Dispose()

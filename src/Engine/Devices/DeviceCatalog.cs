@@ -1,5 +1,6 @@
 using System.Globalization;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Devices.OpenCl;
 using Marrow.Formats;
 
 namespace Marrow.Engine.Devices;
@@ -10,7 +11,7 @@ public static class DeviceCatalog
     private static readonly (string Kind, Func<IReadOnlyList<DeviceListing>> List)[] Kinds =
     [
         ("cuda", () => []),
-        ("opencl", () => []),
+        ("opencl", OpenClDevices.List),
         ("cpu", () => [new DeviceListing("cpu", "the processor", null, null, options => new CpuDevice(options.Threads))]),
     ];
 

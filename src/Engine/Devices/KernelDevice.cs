@@ -11,6 +11,7 @@ namespace Marrow.Engine.Devices;
 public abstract class KernelDevice : Device
 {
     private readonly Dictionary<Kernel, List<Variant>> _variants = [];
+    private readonly Dictionary<KernelText, Variant> _texts = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>What it can do.</summary>
     public abstract DeviceCapabilities Capabilities { get; }
@@ -47,6 +48,18 @@ public abstract class KernelDevice : Device
         Launches++;
     }
 
+    /// <summary>Queues a kernel that was written by hand in the device's language, built at its first launch: for measurements and tests of the device itself.</summary>
+    /// <exception cref="MarrowException">DV… the driver refused it.</exception>
+    internal void Launch(KernelText text, Grid grid, params ReadOnlySpan<Arg> args)
+    {
+        if (!_texts.TryGetValue(text, out Variant? variant))
+            _texts[text] = variant = new Variant(text.Lanes, [], [], text, Build(text));
+        if (grid.X <= 0 || grid.Y <= 0 || grid.Z <= 0)
+            return;
+        Enqueue(variant, grid, args);
+        Launches++;
+    }
+
     /// <summary>Lanes for rows of <paramref name="n"/> elements: a power of two, no more than usual for a row kernel and than the device allows.</summary>
     internal int LanesFor(int n, int most = 256)
     {
@@ -63,7 +76,7 @@ public abstract class KernelDevice : Device
     private protected abstract void Enqueue(Variant variant, Grid grid, ReadOnlySpan<Arg> args);
 
     /// <summary>Everything built so far, for devices to free.</summary>
-    private protected IEnumerable<object> Built => _variants.Values.SelectMany(v => v).Select(v => v.Handle);
+    private protected IEnumerable<object> Built => _variants.Values.SelectMany(v => v).Concat(_texts.Values).Select(v => v.Handle);
 
     private Variant Find(Kernel kernel, int lanes, ReadOnlySpan<Arg> args)
     {

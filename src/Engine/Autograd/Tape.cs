@@ -1,4 +1,5 @@
 using Marrow.Engine.Devices;
+using Marrow.Formats;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Autograd;
@@ -14,6 +15,7 @@ public sealed class Tape : IDisposable
     private readonly List<Tensor> _scoped = [];
     private readonly List<Node> _nodes = [];
     private readonly Dictionary<Type, Stack<Node>> _pools = [];
+    private int[] _hostList = [];
     private int _used;
 
     /// <summary>A tape for work on <paramref name="device"/>.</summary>
@@ -29,7 +31,13 @@ public sealed class Tape : IDisposable
     public bool Training { get; set; }
 
     /// <summary>The element type of activations and their gradients: fp32, or bf16 on devices that run kernels. Statistics, losses and parameters' gradients are fp32 always.</summary>
-    public DType ActivationType { get; set; } = DType.F32;
+    /// <exception cref="MarrowException">E110 the device does not compute in that type.</exception>
+    public DType ActivationType
+    {
+        get;
+        set => field = value == DType.F32 || (value == DType.BF16 && Device is KernelDevice) ? value
+            : throw new MarrowException("E110", $"{Device.Name} cannot keep activations in {value}: on the CPU they are F32, on GPUs F32 or BF16. [E110]");
+    } = DType.F32;
 
     /// <summary>Names the random draws of this pass (dropout); the same value draws the same masks, also when a segment is computed again.</summary>
     public ulong DrawKey { get; set; }
@@ -52,9 +60,9 @@ public sealed class Tape : IDisposable
     public Tensor NewActivation(Shape shape) => New(shape, ActivationType);
 
     /// <summary>An activation of zeros.</summary>
-    public Tensor Zeros(Shape shape)
+    public Tensor Zeros(Shape shape, DType dtype = DType.F32)
     {
-        Tensor tensor = New(shape);
+        Tensor tensor = New(shape, dtype);
         tensor.Clear();
         return tensor;
     }
@@ -66,6 +74,14 @@ public sealed class Tape : IDisposable
         tensor.Upload(values);
         tensor.KeepOnHost(values);
         return tensor;
+    }
+
+    /// <summary>Room for a list that an op plans on the host before it uploads it; good until the next call.</summary>
+    internal Span<int> HostList(int count)
+    {
+        if (_hostList.Length < count)
+            _hostList = new int[count];
+        return _hostList.AsSpan(0, count);
     }
 
     /// <summary>A second tensor on the same buffer, for ops that work in place; <paramref name="of"/> must not be read afterwards.</summary>
@@ -209,8 +225,10 @@ public sealed class Tape : IDisposable
     {
         if (!input.NeedsGrad)
             return;
-        if (input.Tape is not null && input.Grad is null)
+        if (input.Tape is not null && input.Grad is null && input.DType == grad.DType)
             SetGrad(input, grad);
+        else if (input.Tape is not null && input.Grad is null)
+            Ops.CastInto(GradOf(input, out _)!, grad);
         else
             Ops.AddInto(GradOf(input, out _)!, grad);
     }

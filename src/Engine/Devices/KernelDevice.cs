@@ -69,6 +69,9 @@ public abstract class KernelDevice : Device
         return Math.Min(lanes, Capabilities.MaxLanes);
     }
 
+    /// <summary>Groups enough for one lane for each of <paramref name="items"/>, with the lanes usual for element-wise kernels.</summary>
+    internal Grid Over(long items) => Grid.Over(items, Math.Min(128, Capabilities.MaxLanes));
+
     /// <summary>Translates, builds or loads a kernel; returns what <see cref="Enqueue"/> needs.</summary>
     private protected abstract object Build(KernelText text);
 

@@ -1,5 +1,6 @@
 using Marrow.Engine.Devices;
 using Marrow.Formats;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Layers;
 
@@ -8,12 +9,12 @@ public sealed class KeyValueCache : IDisposable
 {
     private readonly Tensor[] _keys, _values;
 
-    /// <summary>An empty cache of <paramref name="capacity"/> positions, <paramref name="width"/> = KvHeads·d.</summary>
-    public KeyValueCache(Device device, int layers, int capacity, int width)
+    /// <summary>An empty cache of <paramref name="capacity"/> positions, <paramref name="width"/> = KvHeads·d, of the activations' type.</summary>
+    public KeyValueCache(Device device, int layers, int capacity, int width, DType dtype = DType.F32)
     {
         Capacity = capacity;
-        _keys = [.. Enumerable.Range(0, layers).Select(_ => new Tensor(device, new Shape(capacity, width)))];
-        _values = [.. Enumerable.Range(0, layers).Select(_ => new Tensor(device, new Shape(capacity, width)))];
+        _keys = [.. Enumerable.Range(0, layers).Select(_ => new Tensor(device, new Shape(capacity, width), dtype))];
+        _values = [.. Enumerable.Range(0, layers).Select(_ => new Tensor(device, new Shape(capacity, width), dtype))];
     }
 
     /// <summary>Positions that fit.</summary>

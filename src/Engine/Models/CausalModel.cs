@@ -3,6 +3,7 @@ using Marrow.Engine.Devices;
 using Marrow.Engine.Layers;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Models;
 
@@ -42,6 +43,9 @@ public abstract class CausalModel : IDisposable
     /// <summary>Whether blocks are computed again in backward instead of keeping their activations.</summary>
     public bool ActivationCheckpointing { get; set; }
 
+    /// <summary>The type of activations, their gradients and caches: F32, or BF16 on devices that run kernels. Logits are fp32 always.</summary>
+    public DType ActivationType { get; set; } = DType.F32;
+
     /// <summary>Values in the matrices that multiply activations, head included: N of the 4·N FLOPs per trained token.</summary>
     public long MatrixParameters => Linears.Sum(l => l.Weight.Value.Shape.Count) + Head.Value.Shape.Count;
 
@@ -75,22 +79,23 @@ public abstract class CausalModel : IDisposable
     }
 
     /// <summary>Logits of every row of a batch: [N, V].</summary>
-    public Tensor Logits(Tape tape, TokenBatch batch) => Ops.Linear(Run(tape, batch), Head.Value);
+    public Tensor Logits(Tape tape, TokenBatch batch) => HeadOf(tape, Run(tape, batch));
 
     /// <summary>Feeds more tokens of one sequence through <paramref name="cache"/> and returns the logits of the last: [1, V].</summary>
     public Tensor Next(Tape tape, ReadOnlySpan<int> tokens, KeyValueCache cache)
     {
         if (tokens.IsEmpty)
             throw new MarrowException("E107", "There is no token to go on from: the prompt is empty and the model has no token that starts a text. Give a prompt. [E107]");
+        tape.ActivationType = ActivationType;
         Span<int> positions = tokens.Length <= 256 ? stackalloc int[tokens.Length] : new int[tokens.Length];
         for (int i = 0; i < positions.Length; i++)
             positions[i] = cache.Length + i;
         var rows = new Rows(tape.Upload(positions), tape.Upload([0, tokens.Length]), cache);
         Tensor x = Hidden(tape.Upload(tokens), rows, cache.Length + tokens.Length);
         cache.Advance(tokens.Length);
-        Tensor last = tape.New(new Shape(1, x.Shape.Last));
-        Device.Copy(x.Buffer, x.Offset + (long)(tokens.Length - 1) * x.Shape.Last * sizeof(float), last.Buffer, last.Offset, last.Bytes);
-        return Ops.Linear(last, Head.Value);
+        Tensor last = tape.New(new Shape(1, x.Shape.Last), x.DType);
+        Device.Copy(x.Buffer, x.Offset + (tokens.Length - 1) * last.Bytes, last.Buffer, last.Offset, last.Bytes);
+        return HeadOf(tape, last);
     }
 
     /// <inheritdoc/>
@@ -114,8 +119,15 @@ public abstract class CausalModel : IDisposable
         return weight;
     }
 
+    private Tensor HeadOf(Tape tape, Tensor x)
+    {
+        tape.ActivationType = DType.F32;
+        return Ops.Linear(x, Head.Value);
+    }
+
     private Tensor Run(Tape tape, TokenBatch batch)
     {
+        tape.ActivationType = ActivationType;
         int n = batch.TokenCount, longest = 0;
         for (int t = 0; t < n; t++)
             longest = Math.Max(longest, batch.Positions[t] + 1);

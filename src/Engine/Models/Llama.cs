@@ -77,7 +77,7 @@ public sealed class Llama : CausalModel
 
     /// <inheritdoc/>
     public override KeyValueCache CreateCache(int capacity) =>
-        new(Device, Config.LayerCount, capacity, Config.KeyValueHeadCount * Config.HeadDim);
+        new(Device, Config.LayerCount, capacity, Config.KeyValueHeadCount * Config.HeadDim, ActivationType);
 
     /// <inheritdoc/>
     public override void Untie()

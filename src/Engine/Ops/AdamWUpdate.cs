@@ -1,6 +1,8 @@
 using System.Numerics;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Jit;
 using Marrow.Engine.Training;
 
 namespace Marrow.Engine;
@@ -33,6 +35,13 @@ public static partial class Ops
         return sum;
     }
 
+    /// <summary>Queues Σ x² of each chunk of <see cref="SquareSumBody.Chunk"/> values, in fp32, into <paramref name="partials"/> from element <paramref name="first"/> on: what <see cref="SquareSum"/> is on a device whose results come later.</summary>
+    internal static void SquareSums(KernelDevice gpu, Tensor x, Tensor partials, int first)
+    {
+        int n = x.Shape.Elements;
+        gpu.Launch(OptimizerKernels.Squares, new Grid(gpu.LanesFor(SquareSumBody.Chunk), (n + SquareSumBody.Chunk - 1) / SquareSumBody.Chunk), x, Arg.At(partials, first), n);
+    }
+
     /// <summary>
     /// One AdamW update (Loshchilov and Hutter, arXiv 1711.05101) of <paramref name="count"/> values from <paramref name="first"/> on, in one pass.
     /// All four tensors are laid out as a <see cref="ParameterSet"/>, so counts are multiples of its alignment.
@@ -43,8 +52,54 @@ public static partial class Ops
         Check.Shapes("adamw", values, m);
         Check.Shapes("adamw", values, v);
         Check.True("adamw", first % ParameterSet.Alignment == 0 && count % ParameterSet.Alignment == 0, $"{count} values from {first} on are not whole runs of {ParameterSet.Alignment}.");
+        if (values.Device is KernelDevice gpu)
+        {
+            gpu.Launch(OptimizerKernels.Update, gpu.Over(count / 4), Arg.At(values, first), Arg.At(gradients, first), Arg.At(m, first), Arg.At(v, first), count / 4,
+                factors.Clip, factors.Beta2, factors.Rest1, factors.Rest2, factors.Decay, factors.Step, factors.Root, factors.Eps);
+            return;
+        }
         var body = new AdamWBody { P = values.F32 + first, G = gradients.F32 + first, M = m.F32 + first, V = v.F32 + first, F = factors };
         ((CpuDevice)values.Device).Pool.ForRange(count, 16384, ref body);
+    }
+}
+
+/// <summary>The optimizer's kernels, over flat buffers that are whole runs of four.</summary>
+internal static class OptimizerKernels
+{
+    public static readonly Kernel Squares = Kernel.Of(typeof(OptimizerKernels), nameof(SquareKernel)), Update = Kernel.Of(typeof(OptimizerKernels), nameof(UpdateKernel));
+
+    // A group takes one chunk.
+    [Kernel]
+    private static void SquareKernel(View<float> xs, View<float> partials, int n)
+    {
+        int end = Math.Min(n - Gpu.Group * SquareSumBody.Chunk, SquareSumBody.Chunk);
+        View<float> x = xs.At((long)Gpu.Group * SquareSumBody.Chunk);
+        float sum = 0;
+        for (int i = 4 * Gpu.Lane; i < end; i += 4 * Gpu.Lanes)
+        {
+            Vector4 v = x.Load4(i);
+            sum += Quads.Dot(v, v);
+        }
+        float total = Gpu.GroupSum(sum);
+        if (Gpu.Lane == 0)
+            partials[Gpu.Group] = total;
+    }
+
+    [Kernel]
+    private static void UpdateKernel(View<float> values, View<float> gradients, View<float> moments, View<float> seconds, int quads,
+        float clip, float beta2, float rest1, float rest2, float decay, float step, float root, float eps)
+    {
+        if (Gpu.Item < quads)
+        {
+            int i = 4 * Gpu.Item;
+            Vector4 g = gradients.Load4(i) * clip, m = moments.Load4(i), v = seconds.Load4(i);
+            m += (g - m) * rest1;
+            v = v * beta2 + g * g * rest2;
+            moments.Store4(i, m);
+            seconds.Store4(i, v);
+            var size = new Vector4(MathF.Sqrt(v.X) * root + eps, MathF.Sqrt(v.Y) * root + eps, MathF.Sqrt(v.Z) * root + eps, MathF.Sqrt(v.W) * root + eps);
+            values.Store4(i, values.Load4(i) * decay - m * step / size);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using Marrow.Engine.Devices;
 using Marrow.Formats;
 using Marrow.Formats.Numerics;
 
@@ -31,6 +32,13 @@ internal static class Check
     {
         if (x.DType != type && x.DType != orElse)
             Fail(op, $"{name} is {x}, type {type}{(orElse is { } other ? $" or {other}" : "")} is needed.");
+    }
+
+    /// <summary>An activation is fp32, or bf16 on a device that runs kernels.</summary>
+    public static void Activation(string op, Tensor x, string name)
+    {
+        if (x.DType != DType.F32 && (x.DType != DType.BF16 || x.Device is not KernelDevice))
+            Fail(op, $"{name} is {x}, type F32 is needed{(x.Device is KernelDevice ? " or BF16" : $": device {x.Device.Name} computes activations in F32 only")}.");
     }
 
     public static void True(string op, [DoesNotReturnIf(false)] bool holds, string message)

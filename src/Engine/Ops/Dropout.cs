@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine;
@@ -15,12 +17,12 @@ public static partial class Ops
     /// </summary>
     public static Tensor Dropout(Tensor x, float p, ulong site)
     {
-        Check.Type("dropout", x, "x", DType.F32);
+        Check.Activation("dropout", x, "x");
         Check.True("dropout", p is >= 0 and < 1, $"p is {p}, it must be at least 0 and below 1.");
         Tape tape = x.Tape!;
         if (p == 0 || !tape.Training)
             return x;
-        Tensor y = tape.New(x.Shape);
+        Tensor y = tape.NewActivation(x.Shape);
         ulong key = SplitMix64.Mix(tape.DrawKey + SplitMix64.Mix(site));
         DropoutNode.Mask(x, y, p, key, false);
         if (tape.Tracks(x))
@@ -33,9 +35,11 @@ public static partial class Ops
     }
 }
 
-/// <summary>Dropout's reference, CPU body and backward, which draws the same mask again instead of keeping it.</summary>
+/// <summary>Dropout's reference, bodies and backward, which draws the same mask again instead of keeping it.</summary>
 internal sealed unsafe class DropoutNode : Node
 {
+    private static readonly Kernel Each = Kernel.Of(typeof(DropoutNode), nameof(MaskKernel));
+
     public Tensor X = null!;
     public float P;
     public ulong Key;
@@ -51,6 +55,11 @@ internal sealed unsafe class DropoutNode : Node
 
     public static void Mask(Tensor x, Tensor y, float p, ulong key, bool accumulate)
     {
+        if (x.Device is KernelDevice gpu)
+        {
+            gpu.Launch(Each, gpu.Over(x.Shape.Count), x, y, x.Shape.Elements, p, 1f / (1f - p), key, accumulate);
+            return;
+        }
         var body = new Body { X = x.F32, Y = y.F32, P = p, Key = key, Accumulate = accumulate };
         ((CpuDevice)x.Device).Pool.ForRange(x.Shape.Elements, 8192, ref body);
     }
@@ -63,6 +72,17 @@ internal sealed unsafe class DropoutNode : Node
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool Keeps(ulong key, long i, float p) => (SplitMix64.Mix(key + (ulong)i) >> 40) * (1f / (1 << 24)) >= p;
+
+    [Kernel]
+    private static void MaskKernel<TX, TY>(View<TX> x, View<TY> y, int n, float p, float scale, ulong key, bool accumulate) where TX : unmanaged where TY : unmanaged
+    {
+        int i = Gpu.Item;
+        if (i < n)
+        {
+            float v = Keeps(key, i, p) ? x.Load(i) * scale : 0f;
+            y.Store(i, accumulate ? y.Load(i) + v : v);
+        }
+    }
 
     private struct Body : IParallelRange
     {

@@ -1,6 +1,8 @@
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine;
@@ -38,6 +40,8 @@ public static partial class Ops
 /// <summary>The linear layer's reference, bias body and backward.</summary>
 internal sealed unsafe class LinearNode : Node
 {
+    private static readonly Kernel BiasEach = Kernel.Of(typeof(LinearNode), nameof(BiasKernel)), BiasChunks = Kernel.Of(typeof(LinearNode), nameof(ColumnKernel));
+
     public Tensor X = null!, W = null!;
     public Tensor? B;
 
@@ -51,6 +55,12 @@ internal sealed unsafe class LinearNode : Node
 
     public static void AddBias(Tensor y, Tensor b)
     {
+        if (y.Device is KernelDevice gpu)
+        {
+            int rows = y.Shape.Rows, width = y.Shape.Last, quads = Quads.InRows(width, y, b), lanes = quads > 0 ? quads : width;
+            gpu.Launch(BiasEach, gpu.Over((long)rows * lanes), y, b, rows, width, lanes, quads > 0);
+            return;
+        }
         var body = new BiasBody { Y = y.F32, B = b.F32, N = y.Shape.Last };
         ((CpuDevice)y.Device).Pool.ForRange(y.Shape.Rows, Math.Max(1, 16384 / y.Shape.Last), ref body);
     }
@@ -59,13 +69,55 @@ internal sealed unsafe class LinearNode : Node
     {
         if (GradOf(W, out bool more) is { } dw)
             MatMul.Run(grad, true, X, false, dw, accumulate: more);
-        if (B is not null && SumOf(B) is { } db)
+        if (B is not null && grad.Device is KernelDevice gpu)
+        {
+            AddColumns(gpu, grad);
+        }
+        else if (B is not null && SumOf(B) is { } db)
         {
             var body = new ColumnSumBody { Dy = grad.F32, Db = db.F32, Rows = grad.Shape.Rows, N = grad.Shape.Last };
             ((CpuDevice)grad.Device).Pool.ForRange(grad.Shape.Last, 64, ref body);
         }
         if (GradOf(X, out more) is { } dx)
             MatMul.Run(grad, false, W, false, dx, accumulate: more);
+    }
+
+    private void AddColumns(KernelDevice gpu, Tensor grad)
+    {
+        if (GradOf(B!, out bool accumulate) is not { } db)
+            return;
+        int rows = grad.Shape.Rows, n = grad.Shape.Last;
+        Tensor partials = ColumnSums.Partials(Tape, rows, n, out int chunkRows);
+        gpu.Launch(BiasChunks, gpu.Over(n) with { Y = partials.Shape.Rows }, grad, partials, n, rows, chunkRows);
+        ColumnSums.Finish(gpu, partials, db, accumulate);
+    }
+
+    [Kernel]
+    private static void BiasKernel<TY, TB>(View<TY> y, View<TB> b, int rows, int width, int lanesOfRow, bool wide) where TY : unmanaged where TB : unmanaged
+    {
+        int row = Gpu.Item / lanesOfRow, i = Gpu.Item % lanesOfRow;
+        if (row < rows)
+        {
+            View<TY> to = y.At((long)row * width);
+            if (wide)
+                to.Store4(4 * i, to.Load4(4 * i) + b.Load4(4 * i));
+            else
+                to.Store(i, to.Load(i) + b.Load(i));
+        }
+    }
+
+    // A lane takes one column of one chunk of rows.
+    [Kernel]
+    private static void ColumnKernel<T>(View<T> dy, View<float> partials, int n, int rows, int chunkRows) where T : unmanaged
+    {
+        int i = Gpu.Item, first = Gpu.GroupY * chunkRows, end = Math.Min(first + chunkRows, rows);
+        if (i < n)
+        {
+            float sum = 0;
+            for (int row = first; row < end; row++)
+                sum += dy.At((long)row * n).Load(i);
+            partials.At((long)Gpu.GroupY * n).Store(i, sum);
+        }
     }
 
     private struct BiasBody : IParallelRange

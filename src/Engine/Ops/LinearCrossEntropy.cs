@@ -1,7 +1,9 @@
 using System.Numerics;
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Jit;
 using Marrow.Formats;
 using Marrow.Formats.Numerics;
 
@@ -11,12 +13,12 @@ public static partial class Ops
 {
     /// <summary>
     /// scale · Σ cross-entropy of softmax(x·wᵀ) at targets, rows with target −100 left out; also every row's own loss (0 where left out).
-    /// x: [N, C] fp32, w: [V, C] fp32 or bf16, targets: [N] i32, already shifted. Logits exist for one chunk of counted rows at a
+    /// x: [N, C], w: [V, C] fp32 or bf16, targets: [N] i32, already shifted. Logits exist for one chunk of counted rows at a
     /// time, and the gradients are computed with them (spec/architectures.md §1.2); the result's gradient must therefore be 1.
     /// </summary>
     public static Tensor LinearCrossEntropy(Tensor x, Tensor w, Tensor targets, float scale, out Tensor rowLoss)
     {
-        Check.Type("linear_cross_entropy", x, "x", DType.F32);
+        Check.Activation("linear_cross_entropy", x, "x");
         Check.Type("linear_cross_entropy", w, "w", DType.F32, w.NeedsGrad ? null : DType.BF16);
         Check.LastDim("linear_cross_entropy", x, "x", w.Shape.Last);
         Check.Is("linear_cross_entropy", targets, "targets", new Shape(x.Shape.Rows));
@@ -24,10 +26,13 @@ public static partial class Ops
         Tensor loss = tape.New(new Shape(1));
         rowLoss = tape.Zeros(new Shape(x.Shape.Rows));
         bool tracks = tape.Tracks(x, w);
-        Tensor? dx = tracks && x.NeedsGrad ? tape.Zeros(x.Shape) : null;
+        Tensor? dx = tracks && x.NeedsGrad ? tape.Zeros(x.Shape, x.DType) : null;
         Tensor? dw = tracks ? tape.SumOf(w) : null;
         int scope = tape.Open();
-        LinearCrossEntropyNode.Forward(x, w, targets, scale, loss, rowLoss, dx, dw);
+        if (x.Device is KernelDevice gpu)
+            LinearCrossEntropyNode.ForwardOn(gpu, x, w, targets, scale, loss, rowLoss, dx, dw);
+        else
+            LinearCrossEntropyNode.Forward(x, w, targets, scale, loss, rowLoss, dx, dw);
         tape.Close(scope);
         if (tracks)
         {
@@ -39,11 +44,14 @@ public static partial class Ops
     }
 }
 
-/// <summary>The reference, CPU body and (already computed) backward of the fused head and loss.</summary>
+/// <summary>The reference, bodies and (already computed) backward of the fused head and loss.</summary>
 internal sealed unsafe class LinearCrossEntropyNode : Node
 {
     // Logits of one chunk: enough rows for an efficient product, at most 64 MiB.
     private const int ChunkElements = 1 << 24, ChunkRows = 512;
+
+    private static readonly Kernel LossRows = Kernel.Of(typeof(LinearCrossEntropyNode), nameof(RowKernel)),
+        PutRows = Kernel.Of(typeof(LinearCrossEntropyNode), nameof(PutKernel)), SumLosses = Kernel.Of(typeof(LinearCrossEntropyNode), nameof(SumKernel));
 
     public Tensor X = null!;
     public Tensor? Dx;
@@ -84,8 +92,7 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
             {
                 if (targets.I32[next] == TokenExample.Ignore)
                     continue;
-                if ((uint)targets.I32[next] >= (uint)v)
-                    throw new MarrowException("E105", $"loss: target id {targets.I32[next]} at position {next} is outside the vocabulary of {v}. [E105]");
+                CheckTarget(targets.I32[next], next, v);
                 rows.I32[count++] = next;
             }
             if (count == 0)
@@ -115,12 +122,133 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
         *loss.F32 = (float)(sum * scale);
     }
 
+    /// <summary>The same on a device that runs kernels. Rows are chosen on the host; logits are fp32 always, since losses are small differences of them, and their gradient has x's type.</summary>
+    public static void ForwardOn(KernelDevice gpu, Tensor x, Tensor w, Tensor targets, float scale, Tensor loss, Tensor rowLoss, Tensor? dx, Tensor? dw)
+    {
+        int n = x.Shape.Rows, c = x.Shape.Last, v = w.Shape.Rows, counted = 0;
+        Tape tape = x.Tape!;
+        ReadOnlySpan<int> ids = targets.OnHost;
+        Span<int> list = tape.HostList(n);
+        for (int t = 0; t < n; t++)
+        {
+            if (ids[t] == TokenExample.Ignore)
+                continue;
+            CheckTarget(ids[t], t, v);
+            list[counted++] = t;
+        }
+        Tensor? rows = counted == 0 ? null : tape.Upload(list[..counted]);
+        bool withGradient = dx is not null || dw is not null;
+        int capacity = ChunkFor(n, v);
+        for (int first = 0; first < counted; first += capacity)
+        {
+            int count = Math.Min(capacity, counted - first), scope = tape.Open();
+            Tensor xc = tape.New(new Shape(count, c), x.DType), z = tape.New(new Shape(count, v));
+            EmbeddingNode.Gather(gpu, x, rows!, first, xc);
+            MatMul.Run(xc, false, w, true, z);
+            Tensor dz = withGradient && x.DType != DType.F32 ? tape.New(z.Shape, x.DType) : z;
+            gpu.Launch(LossRows, new Grid(gpu.LanesFor(v), count), z, dz, Arg.At(rows!, first), targets, rowLoss, v, Quads.InRows(v, z, dz), scale, withGradient);
+            if (dw is not null)
+                MatMul.Run(dz, true, xc, false, dw, accumulate: true);
+            if (dx is not null)
+            {
+                MatMul.Run(dz, false, w, false, xc);
+                int quads = Quads.InRows(c, xc, dx), lanes = quads > 0 ? quads : c;
+                gpu.Launch(PutRows, gpu.Over((long)count * lanes), xc, Arg.At(rows!, first), dx, count, c, lanes, quads > 0);
+            }
+            tape.Close(scope);
+        }
+        gpu.Launch(SumLosses, new Grid(gpu.LanesFor(n), 1), rowLoss, loss, n, scale);
+    }
+
     protected internal override void Backward(Tensor grad)
     {
-        if (*grad.F32 != 1f)
+        // Looking at it would make the host wait for a device.
+        if (grad.Device is CpuDevice && *grad.F32 != 1f)
             throw new InvalidOperationException("The loss's own gradient must be 1: put factors into its scale.");
         if (Dx is not null)
             PassGrad(X, Dx);
+    }
+
+    private static void CheckTarget(int id, int t, int vocabulary)
+    {
+        if ((uint)id >= (uint)vocabulary)
+            throw new MarrowException("E105", $"loss: target id {id} at position {t} is outside the vocabulary of {vocabulary}. [E105]");
+    }
+
+    // A group takes one row of logits z: its loss, and dz (z itself or a narrower copy) becomes scale·(softmax(z) − onehot).
+    [Kernel]
+    private static void RowKernel<T>(View<float> zs, View<T> dzs, View<int> rows, View<int> targets, View<float> loss, int v, int quads, float scale, bool withGradient) where T : unmanaged
+    {
+        View<float> z = zs.At((long)Gpu.Group * v);
+        View<T> dz = dzs.At((long)Gpu.Group * v);
+        int row = rows[Gpu.Group], target = targets[row];
+        float atTarget = z[target], max = float.MinValue, sum = 0;
+        // One pass: where a larger value comes, what is summed so far shrinks.
+        for (int q = Gpu.Lane; q < quads; q += Gpu.Lanes)
+        {
+            Vector4 a = z.Load4(4 * q);
+            float higher = MathF.Max(MathF.Max(a.X, a.Y), MathF.Max(a.Z, a.W));
+            if (higher > max)
+            {
+                sum *= MathF.Exp(max - higher);
+                max = higher;
+            }
+            sum += MathF.Exp(a.X - max) + MathF.Exp(a.Y - max) + (MathF.Exp(a.Z - max) + MathF.Exp(a.W - max));
+        }
+        for (int i = 4 * quads + Gpu.Lane; i < v; i += Gpu.Lanes)
+        {
+            float a = z[i];
+            if (a > max)
+            {
+                sum *= MathF.Exp(max - a);
+                max = a;
+            }
+            sum += MathF.Exp(a - max);
+        }
+        float highest = Gpu.GroupMax(max);
+        float total = Gpu.GroupSum(sum * MathF.Exp(max - highest));
+        if (Gpu.Lane == 0)
+            loss[row] = MathF.Log(total) + highest - atTarget;
+        if (withGradient)
+        {
+            float factor = scale / total;
+            for (int q = Gpu.Lane; q < quads; q += Gpu.Lanes)
+            {
+                Vector4 a = z.Load4(4 * q);
+                int i = 4 * q;
+                dz.Store4(i, new Vector4(
+                    MathF.Exp(a.X - highest) * factor - (i == target ? scale : 0f), MathF.Exp(a.Y - highest) * factor - (i + 1 == target ? scale : 0f),
+                    MathF.Exp(a.Z - highest) * factor - (i + 2 == target ? scale : 0f), MathF.Exp(a.W - highest) * factor - (i + 3 == target ? scale : 0f)));
+            }
+            for (int i = 4 * quads + Gpu.Lane; i < v; i += Gpu.Lanes)
+                dz.Store(i, MathF.Exp(z[i] - highest) * factor - (i == target ? scale : 0f));
+        }
+    }
+
+    [Kernel]
+    private static void PutKernel<TFrom, TTo>(View<TFrom> from, View<int> rows, View<TTo> to, int count, int width, int lanesOfRow, bool wide) where TFrom : unmanaged where TTo : unmanaged
+    {
+        int t = Gpu.Item / lanesOfRow, i = Gpu.Item % lanesOfRow;
+        if (t < count)
+        {
+            View<TFrom> source = from.At((long)t * width);
+            View<TTo> target = to.At((long)rows[t] * width);
+            if (wide)
+                target.Store4(4 * i, source.Load4(4 * i));
+            else
+                target.Store(i, source.Load(i));
+        }
+    }
+
+    [Kernel]
+    private static void SumKernel(View<float> rowLoss, View<float> loss, int n, float scale)
+    {
+        float sum = 0;
+        for (int i = Gpu.Lane; i < n; i += Gpu.Lanes)
+            sum += rowLoss[i];
+        float total = Gpu.GroupSum(sum);
+        if (Gpu.Lane == 0)
+            loss[0] = total * scale;
     }
 
     // z becomes scale·(softmax(z) − onehot)

@@ -1,7 +1,9 @@
 using System.Numerics;
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine;
@@ -9,17 +11,17 @@ namespace Marrow.Engine;
 public static partial class Ops
 {
     /// <summary>
-    /// y = x / √(mean(x²) + eps) ∘ w over groups of n = w's length in the last dimension. x: [N, g·n], w: [n], fp32
+    /// y = x / √(mean(x²) + eps) ∘ w over groups of n = w's length in the last dimension. x: [N, g·n], w: [n] fp32
     /// (spec/architectures.md §1.3). One group is the usual norm; a group per head is Qwen3's q and k norm.
     /// </summary>
     public static Tensor RmsNorm(Tensor x, Tensor w, float eps)
     {
-        Check.Type("rms_norm", x, "x", DType.F32);
+        Check.Activation("rms_norm", x, "x");
         Check.Type("rms_norm", w, "w", DType.F32);
         int n = w.Shape.Elements;
         Check.True("rms_norm", n > 0 && x.Shape.Last % n == 0, $"w is {w}, its length must divide the last dimension of x ({x}).");
         Tape tape = x.Tape!;
-        Tensor y = tape.New(x.Shape), rstd = tape.New(new Shape((int)(x.Shape.Count / n)));
+        Tensor y = tape.NewActivation(x.Shape), rstd = tape.New(new Shape((int)(x.Shape.Count / n)));
         RmsNormNode.Forward(x, w, y, rstd, n, eps);
         if (tape.Tracks(x, w))
         {
@@ -31,9 +33,12 @@ public static partial class Ops
     }
 }
 
-/// <summary>RMSNorm's reference, CPU bodies and backward.</summary>
+/// <summary>RMSNorm's reference, bodies and backward.</summary>
 internal sealed unsafe class RmsNormNode : Node
 {
+    private static readonly Kernel ForwardRows = Kernel.Of(typeof(RmsNormNode), nameof(ForwardKernel)),
+        InputRows = Kernel.Of(typeof(RmsNormNode), nameof(InputKernel)), WeightChunks = Kernel.Of(typeof(RmsNormNode), nameof(WeightKernel));
+
     public Tensor X = null!, W = null!, Rstd = null!;
 
     public static NdArray Reference(NdArray x, NdArray w, double eps)
@@ -53,6 +58,11 @@ internal sealed unsafe class RmsNormNode : Node
 
     public static void Forward(Tensor x, Tensor w, Tensor y, Tensor rstd, int n, float eps)
     {
+        if (x.Device is KernelDevice gpu)
+        {
+            gpu.Launch(ForwardRows, new Grid(gpu.LanesFor(n), rstd.Shape.Elements), x, w, y, rstd, n, Quads.InRows(n, x, w, y), eps);
+            return;
+        }
         var body = new ForwardBody { X = x.F32, W = w.F32, Y = y.F32, Rstd = rstd.F32, N = n, Eps = eps };
         ((CpuDevice)x.Device).Pool.ForRange(rstd.Shape.Elements, RowGrain(n), ref body);
     }
@@ -60,6 +70,11 @@ internal sealed unsafe class RmsNormNode : Node
     protected internal override void Backward(Tensor grad)
     {
         int n = W.Shape.Elements, rows = Rstd.Shape.Elements;
+        if (grad.Device is KernelDevice gpu)
+        {
+            BackwardOn(gpu, grad, n, rows);
+            return;
+        }
         WorkerPool pool = ((CpuDevice)X.Device).Pool;
         if (SumOf(W) is { } dw)
         {
@@ -73,7 +88,84 @@ internal sealed unsafe class RmsNormNode : Node
         }
     }
 
+    private void BackwardOn(KernelDevice gpu, Tensor grad, int n, int rows)
+    {
+        if (GradOf(W, out bool more) is { } dw)
+        {
+            Tensor partials = ColumnSums.Partials(Tape, rows, n, out int chunkRows);
+            gpu.Launch(WeightChunks, gpu.Over(n) with { Y = partials.Shape.Rows }, grad, X, Rstd, partials, n, rows, chunkRows);
+            ColumnSums.Finish(gpu, partials, dw, more);
+        }
+        if (GradOf(X, out more) is { } dx)
+            gpu.Launch(InputRows, new Grid(gpu.LanesFor(n), rows), grad, X, W, Rstd, dx, n, Quads.InRows(n, grad, X, W, dx), more);
+    }
+
     private static int RowGrain(int n) => Math.Max(1, 8192 / n);
+
+    // A group takes one row of n.
+    [Kernel]
+    private static void ForwardKernel<TX, TY>(View<TX> xs, View<float> w, View<TY> ys, View<float> rstd, int n, int quads, float eps) where TX : unmanaged where TY : unmanaged
+    {
+        View<TX> x = xs.At((long)Gpu.Group * n);
+        View<TY> y = ys.At((long)Gpu.Group * n);
+        float sum = 0;
+        for (int q = Gpu.Lane; q < quads; q += Gpu.Lanes)
+        {
+            Vector4 v = x.Load4(4 * q);
+            sum += Quads.Dot(v, v);
+        }
+        for (int i = 4 * quads + Gpu.Lane; i < n; i += Gpu.Lanes)
+            sum += x.Load(i) * x.Load(i);
+        float r = 1f / MathF.Sqrt(Gpu.GroupSum(sum) / n + eps);
+        if (Gpu.Lane == 0)
+            rstd[Gpu.Group] = r;
+        for (int q = Gpu.Lane; q < quads; q += Gpu.Lanes)
+            y.Store4(4 * q, x.Load4(4 * q) * r * w.Load4(4 * q));
+        for (int i = 4 * quads + Gpu.Lane; i < n; i += Gpu.Lanes)
+            y.Store(i, x.Load(i) * r * w[i]);
+    }
+
+    // As InputBody.
+    [Kernel]
+    private static void InputKernel<TDy, TX, TDx>(View<TDy> dys, View<TX> xs, View<float> w, View<float> rstd, View<TDx> dxs, int n, int quads, bool accumulate)
+        where TDy : unmanaged where TX : unmanaged where TDx : unmanaged
+    {
+        View<TDy> dy = dys.At((long)Gpu.Group * n);
+        View<TX> x = xs.At((long)Gpu.Group * n);
+        View<TDx> dx = dxs.At((long)Gpu.Group * n);
+        float sum = 0;
+        for (int q = Gpu.Lane; q < quads; q += Gpu.Lanes)
+            sum += Quads.Dot(dy.Load4(4 * q) * w.Load4(4 * q), x.Load4(4 * q));
+        for (int i = 4 * quads + Gpu.Lane; i < n; i += Gpu.Lanes)
+            sum += dy.Load(i) * w[i] * x.Load(i);
+        float r = rstd[Gpu.Group], c = Gpu.GroupSum(sum) / n * r * r * r;
+        for (int q = Gpu.Lane; q < quads; q += Gpu.Lanes)
+        {
+            Vector4 d = dy.Load4(4 * q) * w.Load4(4 * q) * r - x.Load4(4 * q) * c;
+            if (accumulate)
+                d += dx.Load4(4 * q);
+            dx.Store4(4 * q, d);
+        }
+        for (int i = 4 * quads + Gpu.Lane; i < n; i += Gpu.Lanes)
+        {
+            float d = dy.Load(i) * w[i] * r - x.Load(i) * c;
+            dx.Store(i, accumulate ? dx.Load(i) + d : d);
+        }
+    }
+
+    // A lane takes one column of one chunk of rows.
+    [Kernel]
+    private static void WeightKernel<TDy, TX>(View<TDy> dy, View<TX> x, View<float> rstd, View<float> partials, int n, int rows, int chunkRows) where TDy : unmanaged where TX : unmanaged
+    {
+        int i = Gpu.Item, first = Gpu.GroupY * chunkRows, end = Math.Min(first + chunkRows, rows);
+        if (i < n)
+        {
+            float sum = 0;
+            for (int row = first; row < end; row++)
+                sum += dy.At((long)row * n).Load(i) * x.At((long)row * n).Load(i) * rstd[row];
+            partials.At((long)Gpu.GroupY * n).Store(i, sum);
+        }
+    }
 
     private struct ForwardBody : IParallelRange
     {

@@ -1,7 +1,9 @@
 using System.Numerics;
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine;
@@ -11,11 +13,11 @@ public static partial class Ops
     /// <summary>
     /// Rotary position embedding in the half-split layout, computed into x's own buffer: in every head of 2·h channels
     /// (a, b) → (a·c − b·s, b·c + a·s) with c, s from row positions[t] of the tables (spec/architectures.md §2.3).
-    /// x: [N, heads·2h] fp32, positions: [N] i32, cos and sin: [P, h] fp32. x must not be used afterwards.
+    /// x: [N, heads·2h], positions: [N] i32, cos and sin: [P, h] fp32. x must not be used afterwards.
     /// </summary>
     public static Tensor Rope(Tensor x, Tensor positions, Tensor cos, Tensor sin)
     {
-        Check.Type("rope", x, "x", DType.F32);
+        Check.Activation("rope", x, "x");
         Check.Is("rope", positions, "positions", new Shape(x.Shape.Rows));
         Check.Shapes("rope", cos, sin);
         Check.True("rope", x.Shape.Last % (2 * cos.Shape.Last) == 0, $"the last dimension of x ({x}) must be a multiple of twice the tables' width ({cos}).");
@@ -33,9 +35,11 @@ public static partial class Ops
     }
 }
 
-/// <summary>Rotary embedding's reference, CPU body and backward, which rotates by the negative angle.</summary>
+/// <summary>Rotary embedding's reference, bodies and backward, which rotates by the negative angle.</summary>
 internal sealed unsafe class RopeNode : Node
 {
+    private static readonly Kernel Pairs = Kernel.Of(typeof(RopeNode), nameof(RotateKernel));
+
     public Tensor X = null!, Positions = null!, Cos = null!, Sin = null!;
 
     public static NdArray Reference(NdArray x, int[] positions, NdArray cos, NdArray sin)
@@ -56,6 +60,12 @@ internal sealed unsafe class RopeNode : Node
 
     public static void Rotate(Tensor from, Tensor to, Tensor positions, Tensor cos, Tensor sin, float direction, bool accumulate)
     {
+        if (from.Device is KernelDevice gpu)
+        {
+            int half = cos.Shape.Last, width = from.Shape.Last, runs = Quads.InRows(half, from, to, cos, sin) * (width / half) / 2, lanes = runs > 0 ? runs : width / 2;
+            gpu.Launch(Pairs, gpu.Over((long)from.Shape.Rows * lanes), from, to, positions, cos, sin, from.Shape.Rows, width, half, lanes, runs > 0, direction, accumulate);
+            return;
+        }
         var body = new Body
         {
             From = from.F32, To = to.F32, Positions = positions.I32, Cos = cos.F32, Sin = sin.F32,
@@ -68,6 +78,40 @@ internal sealed unsafe class RopeNode : Node
     {
         if (GradOf(X, out bool accumulate) is { } dx)
             Rotate(grad, dx, Positions, Cos, Sin, -1f, accumulate);
+    }
+
+    // A lane turns one pair of a row, or four neighbouring ones.
+    [Kernel]
+    private static void RotateKernel<TFrom, TTo>(View<TFrom> from, View<TTo> to, View<int> positions, View<float> cos, View<float> sin,
+        int rows, int width, int half, int lanesOfRow, bool wide, float direction, bool accumulate) where TFrom : unmanaged where TTo : unmanaged
+    {
+        int t = Gpu.Item / lanesOfRow;
+        if (t < rows)
+        {
+            int pair = Gpu.Item % lanesOfRow * (wide ? 4 : 1), i = pair % half, at = pair / half * 2 * half + i;
+            View<TFrom> x = from.At((long)t * width);
+            View<TTo> y = to.At((long)t * width);
+            int angle = positions[t] * half + i;
+            if (wide)
+            {
+                Vector4 a = x.Load4(at), b = x.Load4(at + half), c = cos.Load4(angle), s = sin.Load4(angle) * direction;
+                Vector4 first = a * c - b * s, second = b * c + a * s;
+                if (accumulate)
+                {
+                    first += y.Load4(at);
+                    second += y.Load4(at + half);
+                }
+                y.Store4(at, first);
+                y.Store4(at + half, second);
+            }
+            else
+            {
+                float a = x.Load(at), b = x.Load(at + half), c = cos[angle], s = sin[angle] * direction;
+                float first = a * c - b * s, second = b * c + a * s;
+                y.Store(at, accumulate ? y.Load(at) + first : first);
+                y.Store(at + half, accumulate ? y.Load(at + half) + second : second);
+            }
+        }
     }
 
     private struct Body : IParallelRange

@@ -2,20 +2,23 @@ using System.Numerics;
 using System.Runtime.Intrinsics;
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine;
 
 public static partial class Ops
 {
-    /// <summary>silu(g) ∘ u with silu(g) = g·σ(g); same shapes, fp32 (spec/architectures.md §2.5).</summary>
+    /// <summary>silu(g) ∘ u with silu(g) = g·σ(g); same shapes (spec/architectures.md §2.5).</summary>
     public static Tensor SwiGlu(Tensor g, Tensor u)
     {
         Check.Shapes("swiglu", g, u);
-        Check.Type("swiglu", g, "gate", DType.F32);
+        Check.Activation("swiglu", g, "gate");
+        Check.Activation("swiglu", u, "up");
         Tape tape = g.Tape!;
-        Tensor y = tape.New(g.Shape);
+        Tensor y = tape.NewActivation(g.Shape);
         SwiGluNode.Forward(g, u, y);
         if (tape.Tracks(g, u))
         {
@@ -27,10 +30,12 @@ public static partial class Ops
     }
 }
 
-/// <summary>SwiGLU's reference, CPU bodies and backward.</summary>
+/// <summary>SwiGLU's reference, bodies and backward.</summary>
 internal sealed unsafe class SwiGluNode : Node
 {
     private const int Grain = 8192;
+
+    private static readonly Kernel ForwardEach = Kernel.Of(typeof(SwiGluNode), nameof(ForwardKernel)), BackwardEach = Kernel.Of(typeof(SwiGluNode), nameof(BackwardKernel));
 
     public Tensor G = null!, U = null!;
 
@@ -38,6 +43,12 @@ internal sealed unsafe class SwiGluNode : Node
 
     public static void Forward(Tensor g, Tensor u, Tensor y)
     {
+        if (g.Device is KernelDevice gpu)
+        {
+            int n = g.Shape.Elements, quads = Quads.In(n, g, u, y);
+            gpu.Launch(ForwardEach, gpu.Over(n - 3L * quads), g, u, y, n, quads);
+            return;
+        }
         var body = new ForwardBody { G = g.F32, U = u.F32, Y = y.F32 };
         ((CpuDevice)g.Device).Pool.ForRange(g.Shape.Elements, Grain, ref body);
     }
@@ -45,6 +56,12 @@ internal sealed unsafe class SwiGluNode : Node
     protected internal override void Backward(Tensor grad)
     {
         Tensor? dg = GradOf(G, out bool moreG), du = GradOf(U, out bool moreU);
+        if (grad.Device is KernelDevice gpu)
+        {
+            int n = grad.Shape.Elements, quads = Quads.In(n, G, U, grad, dg, du);
+            gpu.Launch(BackwardEach, gpu.Over(n - 3L * quads), G, U, grad, dg, du, n, quads, dg is not null, du is not null, moreG, moreU);
+            return;
+        }
         var body = new BackwardBody
         {
             G = G.F32, U = U.F32, Dy = grad.F32, MoreG = moreG, MoreU = moreU,
@@ -52,6 +69,65 @@ internal sealed unsafe class SwiGluNode : Node
         };
         ((CpuDevice)grad.Device).Pool.ForRange(grad.Shape.Elements, Grain, ref body);
     }
+
+    [Kernel]
+    private static void ForwardKernel<TG, TU, TY>(View<TG> g, View<TU> u, View<TY> y, int n, int quads) where TG : unmanaged where TU : unmanaged where TY : unmanaged
+    {
+        int i = Gpu.Item;
+        if (i < quads)
+        {
+            Vector4 v = g.Load4(4 * i);
+            y.Store4(4 * i, v * Sigmoid(v) * u.Load4(4 * i));
+        }
+        else
+        {
+            i += 3 * quads;
+            if (i < n)
+                y.Store(i, g.Load(i) * Sigmoid(g.Load(i)) * u.Load(i));
+        }
+    }
+
+    [Kernel]
+    private static void BackwardKernel<TG, TU, TY, TDg, TDu>(View<TG> g, View<TU> u, View<TY> dy, View<TDg> dg, View<TDu> du, int n, int quads, bool withG, bool withU, bool moreG, bool moreU)
+        where TG : unmanaged where TU : unmanaged where TY : unmanaged where TDg : unmanaged where TDu : unmanaged
+    {
+        int i = Gpu.Item;
+        if (i < quads)
+        {
+            i *= 4;
+            Vector4 gate = g.Load4(i), d = dy.Load4(i), s = Sigmoid(gate), up = u.Load4(i);
+            if (withU)
+            {
+                Vector4 v = d * gate * s;
+                if (moreU)
+                    v += du.Load4(i);
+                du.Store4(i, v);
+            }
+            if (withG)
+            {
+                Vector4 v = d * up * s * (Vector4.One + gate * (Vector4.One - s));
+                if (moreG)
+                    v += dg.Load4(i);
+                dg.Store4(i, v);
+            }
+        }
+        else
+        {
+            i += 3 * quads;
+            if (i < n)
+            {
+                float gate = g.Load(i), d = dy.Load(i), s = Sigmoid(gate), up = u.Load(i);
+                if (withU)
+                    du.Store(i, d * gate * s + (moreU ? du.Load(i) : 0f));
+                if (withG)
+                    dg.Store(i, d * up * s * (1f + gate * (1f - s)) + (moreG ? dg.Load(i) : 0f));
+            }
+        }
+    }
+
+    private static float Sigmoid(float x) => 1f / (1f + MathF.Exp(-x));
+
+    private static Vector4 Sigmoid(Vector4 v) => new(Sigmoid(v.X), Sigmoid(v.Y), Sigmoid(v.Z), Sigmoid(v.W));
 
     private struct ForwardBody : IParallelRange
     {

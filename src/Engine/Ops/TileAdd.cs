@@ -1,6 +1,8 @@
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine;
@@ -9,11 +11,12 @@ public static partial class Ops
 {
     /// <summary>
     /// y[t, o] + p[t, o mod m], computed into y's own buffer: MiSS mini's tiling of its small product over the outputs
-    /// (spec/adapters.md §2.2). y: [N, out], p: [N, m], m divides out; fp32. y must not be used afterwards.
+    /// (spec/adapters.md §2.2). y: [N, out], p: [N, m], m divides out. y must not be used afterwards.
     /// </summary>
     public static Tensor TileAdd(Tensor y, Tensor p)
     {
-        Check.Type("tile_add", p, "p", DType.F32);
+        Check.Activation("tile_add", y, "y");
+        Check.Activation("tile_add", p, "p");
         Check.True("tile_add", y.Shape.Rows == p.Shape.Rows && y.Shape.Last % p.Shape.Last == 0, $"p ({p}) must have y's rows and a width that divides y's ({y}).");
         Check.True("tile_add", y.Holds == 1, "y is kept by another op's backward and cannot be written in place.");
         Tape tape = y.Tape!;
@@ -29,7 +32,7 @@ public static partial class Ops
     }
 }
 
-/// <summary>The tiled addition's reference, CPU bodies and backward.</summary>
+/// <summary>The tiled addition's reference, bodies and backward.</summary>
 internal sealed unsafe class TileAddNode : Node
 {
     public Tensor Y = null!, P = null!;
@@ -45,13 +48,23 @@ internal sealed unsafe class TileAddNode : Node
 
     public static void Forward(Tensor y, Tensor p)
     {
+        if (y.Device is KernelDevice gpu)
+        {
+            BlockSumNode.Tile(gpu, p, y, true);
+            return;
+        }
         var body = new AddBody { Y = y.F32, P = p.F32, Out = y.Shape.Last, M = p.Shape.Last };
         ((CpuDevice)y.Device).Pool.ForRange(y.Shape.Rows, Math.Max(1, 8192 / y.Shape.Last), ref body);
     }
 
     protected internal override void Backward(Tensor grad)
     {
-        if (SumOf(P) is { } dp)
+        if (grad.Device is KernelDevice gpu)
+        {
+            if (GradOf(P, out bool accumulate) is { } sums)
+                BlockSumNode.Sum(gpu, grad, sums, accumulate);
+        }
+        else if (SumOf(P) is { } dp)
         {
             var body = new FoldBody { Dy = grad.F32, Dp = dp.F32, Out = grad.Shape.Last, M = dp.Shape.Last };
             ((CpuDevice)dp.Device).Pool.ForRange(dp.Shape.Rows, Math.Max(1, 8192 / grad.Shape.Last), ref body);

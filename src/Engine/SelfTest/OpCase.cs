@@ -17,11 +17,17 @@ public sealed record OpCase(string Op, string Case, Shape[] Inputs, Func<Autogra
     /// <summary>Inputs stored as bf16, by index; their values are exact in bf16.</summary>
     public int[] Bf16 { get; init; } = [];
 
+    /// <summary>Inputs that are activations, by index: stored as bf16 where activations are. The first one unless told otherwise.</summary>
+    public int[] Activations { get; init; } = [0];
+
     /// <summary>Inputs are drawn uniformly from −Range to Range.</summary>
     public float Range { get; init; } = 1f;
 
     /// <summary>Largest error allowed, relative to the largest value of the tensor compared.</summary>
     public double Tolerance { get; init; } = 2e-5;
+
+    /// <summary>As <see cref="Tolerance"/> where activations are bf16: each is off by up to 2⁻⁹ of itself, and an op in the middle of a case rounds once more.</summary>
+    public double Bf16Tolerance { get; init; } = 1e-2;
 
     /// <summary>"rms_norm: one row".</summary>
     public override string ToString() => $"{Op}: {Case}";

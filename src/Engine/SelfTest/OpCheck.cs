@@ -13,16 +13,19 @@ public static class OpCheck
     private const double Step = 1e-3;
     private const int Elements = 12, Directions = 3;
 
-    /// <summary>Checks one case; returns the problems found, none when all is well.</summary>
-    public static IReadOnlyList<string> Run(Device device, OpCase op)
+    /// <summary>Checks one case with activations of a type; returns the problems found, none when all is well.</summary>
+    public static IReadOnlyList<string> Run(Device device, OpCase op, DType activations = DType.F32)
     {
+        if (activations == DType.BF16)
+            op = op with { Tolerance = op.Bf16Tolerance };
+        int[] rounded = activations == DType.BF16 ? [.. op.Activations.Union(op.Bf16)] : op.Bf16;
         var problems = new List<string>();
         var random = new Random(12345);
-        NdArray[] inputs = [.. op.Inputs.Select((shape, i) => Draw(random, shape, op.Range, op.Bf16.Contains(i)))];
+        NdArray[] inputs = [.. op.Inputs.Select((shape, i) => Draw(random, shape, op.Range, rounded.Contains(i)))];
         NdArray expected = op.Reference(inputs);
-        NdArray upstream = expected.Shape.Count == 1 ? new NdArray(expected.Shape, [1.0]) : Draw(random, expected.Shape, 1f, false);
+        NdArray upstream = expected.Shape.Count == 1 ? new NdArray(expected.Shape, [1.0]) : Draw(random, expected.Shape, 1f, activations == DType.BF16);
         int[] trainable = [.. Enumerable.Range(0, inputs.Length).Except(op.Frozen).Except(op.Bf16)];
-        NdArray?[] gradients = Compute(device, op, inputs, upstream, trainable, false, out NdArray value);
+        NdArray?[] gradients = Compute(device, op, inputs, upstream, trainable, false, activations, out NdArray value);
         Compare(problems, $"{op}: value", value, expected, op.Tolerance);
         foreach (int i in trainable)
         {
@@ -32,12 +35,12 @@ public static class OpCheck
                 CompareGradient(problems, op, inputs, upstream, i, gradient, random);
         }
         // Parameters hold a gradient already, which must be added to.
-        NdArray?[] added = Compute(device, op, inputs, upstream, trainable, true, out _);
+        NdArray?[] added = Compute(device, op, inputs, upstream, trainable, true, activations, out _);
         foreach (int i in trainable.Where(i => gradients[i] is not null))
-            Compare(problems, $"{op}: gradient added to what is there, input {i}", added[i]!.Map(v => v - 1), gradients[i]!, 1e-5, 1);
+            Compare(problems, $"{op}: gradient added to what is there, input {i}", added[i]!.Map(v => v - 1), gradients[i]!, activations == DType.BF16 && op.Activations.Contains(i) ? op.Tolerance : 1e-5, 1);
         foreach (int frozen in trainable.Length > 1 ? trainable : [])
         {
-            NdArray?[] others = Compute(device, op, inputs, upstream, [.. trainable.Where(i => i != frozen)], false, out _);
+            NdArray?[] others = Compute(device, op, inputs, upstream, [.. trainable.Where(i => i != frozen)], false, activations, out _);
             if (others[frozen] is not null)
                 problems.Add($"{op}: frozen input {frozen} got a gradient");
             foreach (int i in trainable.Where(i => i != frozen && gradients[i] is not null && others[i] is not null))
@@ -47,22 +50,19 @@ public static class OpCheck
     }
 
     // Value and gradients of one run; entry i is null when input i got no gradient. Parameters start with a gradient of ones.
-    internal static NdArray?[] Compute(Device device, OpCase op, NdArray[] inputs, NdArray upstream, int[] trainable, bool asParameters, out NdArray value)
+    internal static NdArray?[] Compute(Device device, OpCase op, NdArray[] inputs, NdArray upstream, int[] trainable, bool asParameters, DType activations, out NdArray value)
     {
-        using var tape = new Tape(device) { Recording = true, Training = true };
+        using var tape = new Tape(device) { Recording = true, Training = true, ActivationType = activations };
         var tensors = new Tensor[inputs.Length];
         for (int i = 0; i < inputs.Length; i++)
         {
-            tensors[i] = op.Bf16.Contains(i) ? tape.New(inputs[i].Shape, DType.BF16) : tape.New(inputs[i].Shape);
-            if (op.Bf16.Contains(i))
-                tensors[i].Upload<BFloat16>(Array.ConvertAll(inputs[i].Values, v => (BFloat16)(float)v));
-            else
-                tensors[i].Upload<float>(Array.ConvertAll(inputs[i].Values, v => (float)v));
+            tensors[i] = tape.New(inputs[i].Shape, op.Bf16.Contains(i) ? DType.BF16 : op.Activations.Contains(i) ? activations : DType.F32);
+            tensors[i].WriteFloats(Array.ConvertAll(inputs[i].Values, v => (float)v));
             tensors[i].NeedsGrad = trainable.Contains(i);
             if (asParameters && tensors[i].NeedsGrad)
             {
-                tensors[i].Grad = tape.New(inputs[i].Shape);
-                tensors[i].Grad!.Upload<float>([.. Enumerable.Repeat(1f, (int)inputs[i].Shape.Count)]);
+                tensors[i].Grad = tape.New(inputs[i].Shape, tensors[i].DType);
+                tensors[i].Grad!.WriteFloats([.. Enumerable.Repeat(1f, (int)inputs[i].Shape.Count)]);
             }
         }
         Tensor result = op.Run(tape, tensors);

@@ -1,3 +1,5 @@
+using Marrow.Engine.Devices;
+
 namespace Marrow.Engine.Training;
 
 /// <summary>
@@ -10,6 +12,8 @@ public sealed class AdamW : IDisposable
     private readonly AdamWOptions _options;
     private readonly (int First, int Count, bool Decays)[] _runs;
     private readonly double[] _partials;
+    private Tensor? _sums;
+    private float[] _sumsOnHost = [];
 
     /// <summary>An optimizer with empty state. <paramref name="decays"/> tells which parameters weight decay applies to; null for all.</summary>
     public AdamW(ParameterSet parameters, AdamWOptions options, Func<Parameter, bool>? decays = null)
@@ -35,8 +39,32 @@ public sealed class AdamW : IDisposable
     /// <summary>Updates made so far: t of the bias correction.</summary>
     public int Updates { get; internal set; }
 
-    /// <summary>The L2 norm of all gradients together, summed in double precision; its bits do not depend on the thread count.</summary>
-    public double GradientNorm() => Math.Sqrt(Ops.SquareSum(_parameters.Gradients, _partials));
+    /// <summary>How many sums <see cref="QueueNorm"/> writes.</summary>
+    internal int NormSums => _partials.Length;
+
+    /// <summary>The L2 norm of all gradients together, summed in double precision; its bits do not depend on the thread count. Waits for the device.</summary>
+    public double GradientNorm()
+    {
+        if (_parameters.Gradients.Device is not KernelDevice)
+            return Math.Sqrt(Ops.SquareSum(_parameters.Gradients, _partials));
+        _sums ??= new Tensor(_parameters.Gradients.Device, new Shape(NormSums));
+        _sumsOnHost = _sumsOnHost.Length == 0 ? new float[NormSums] : _sumsOnHost;
+        QueueNorm(_sums, 0);
+        _sums.Download(_sumsOnHost.AsSpan());
+        return NormOf(_sumsOnHost);
+    }
+
+    /// <summary>Queues the sums of squares whose <see cref="NormOf"/> is the gradient's norm, on a device that runs kernels.</summary>
+    internal void QueueNorm(Tensor to, int first) => Ops.SquareSums((KernelDevice)to.Device, _parameters.Gradients, to, first);
+
+    /// <summary>The norm from what <see cref="QueueNorm"/> wrote.</summary>
+    internal static double NormOf(ReadOnlySpan<float> sums)
+    {
+        double sum = 0;
+        foreach (float part in sums)
+            sum += part;
+        return Math.Sqrt(sum);
+    }
 
     /// <summary>The factor that brings a gradient of this norm down to <paramref name="max"/>, as torch.nn.utils.clip_grad_norm_: min(1, max / (norm + 1e-6)).</summary>
     public static double ClipFactor(double norm, double max) => Math.Min(1, max / (norm + 1e-6));
@@ -59,6 +87,7 @@ public sealed class AdamW : IDisposable
     {
         FirstMoment.Dispose();
         SecondMoment.Dispose();
+        _sums?.Dispose();
     }
 
     // Neighbours that are treated alike are updated in one go: usually that is the whole buffer.

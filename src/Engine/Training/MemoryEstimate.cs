@@ -9,7 +9,7 @@ namespace Marrow.Engine.Training;
 /// </summary>
 /// <param name="Weights">Bytes of the frozen weights.</param>
 /// <param name="Trainable">Bytes of the trainable values, their gradients and both moments, fp32.</param>
-/// <param name="Activations">Bytes of activations that a micro-batch keeps for backward, fp32.</param>
+/// <param name="Activations">Bytes of activations that a micro-batch keeps for backward.</param>
 /// <param name="BlockWork">Bytes that backward of one block takes beside them.</param>
 /// <param name="HeadWork">Bytes that the head and the loss take beside them: one chunk of logits, and hidden states with their gradient.</param>
 public sealed record MemoryEstimate(long Weights, long Trainable, long Activations, long BlockWork, long HeadWork)
@@ -17,22 +17,24 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
     /// <summary>The fullest moment: either the head or a block is at work.</summary>
     public long Total => Weights + Trainable + Activations + Math.Max(BlockWork, HeadWork);
 
-    /// <summary>The estimate for micro-batches of at most <paramref name="batchTokens"/> tokens; <paramref name="matrices"/> is the type of the weight matrices in memory.</summary>
-    public static MemoryEstimate For(LlamaConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing)
+    /// <summary>The estimate for micro-batches of at most <paramref name="batchTokens"/> tokens; <paramref name="matrices"/> is the type of the weight matrices in memory, <paramref name="activations"/> that of activations.</summary>
+    public static MemoryEstimate For(LlamaConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations = DType.F32)
     {
         ArgumentNullException.ThrowIfNull(config);
-        long c = config.HiddenSize, f = config.IntermediateSize, row = (long)sizeof(float) * batchTokens;
+        long c = config.HiddenSize, f = config.IntermediateSize, each = activations.Bytes(1);
         long q = (long)config.HeadCount * config.HeadDim, kv = (long)config.KeyValueHeadCount * config.HeadDim;
-        // Both residuals and their norms, q, k, v, the attention's output and its log-sums, gate, up and their product.
-        long block = 4 * c + 2 * q + 2 * kv + config.HeadCount + 3 * f + 2;
+        // Bytes of one row. Both residuals and their norms, q, k, v, the attention's output and its log-sums, gate, up and their product.
+        long block = each * (4 * c + 2 * q + 2 * kv + 3 * f) + sizeof(float) * (config.HeadCount + 2);
         if (config.QueryKeyNorm)
-            block += q + kv + config.HeadCount + config.KeyValueHeadCount;
+            block += each * (q + kv) + sizeof(float) * (config.HeadCount + config.KeyValueHeadCount);
         // The MLP is the widest place of backward: the gradients of its three inner activations and of two residuals.
-        long passing = 3 * f + 2 * c;
-        long kept = config.LayerCount * (activationCheckpointing ? c : block) + c;
-        long logits = sizeof(float) * LinearCrossEntropyNode.ChunkFor(batchTokens, config.VocabularySize) * (config.VocabularySize + 2 * c);
-        return new MemoryEstimate(WeightBytes(config, matrices), 4 * sizeof(float) * trainableValues, row * kept,
-            row * (activationCheckpointing ? block + passing : passing), row * 2 * c + logits);
+        long passing = each * (3 * f + 2 * c);
+        long kept = config.LayerCount * (activationCheckpointing ? each * c : block) + each * c;
+        // Logits are fp32; where activations are narrower, the logits' gradient stands beside them.
+        long logit = sizeof(float) + (activations == DType.F32 ? 0 : each);
+        long logits = LinearCrossEntropyNode.ChunkFor(batchTokens, config.VocabularySize) * (logit * config.VocabularySize + each * 2 * c);
+        return new MemoryEstimate(WeightBytes(config, matrices), 4 * sizeof(float) * trainableValues, batchTokens * kept,
+            batchTokens * (activationCheckpointing ? block + passing : passing), batchTokens * each * 2 * c + logits);
     }
 
     private static long WeightBytes(LlamaConfig config, DType matrices)

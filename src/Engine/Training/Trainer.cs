@@ -22,6 +22,7 @@ public sealed class Trainer : IDisposable
     private readonly Tape _tape;
     private readonly Evaluator _evaluator;
     private readonly Watchdog _watchdog;
+    private readonly StepReadings _readings;
     private readonly LearningRate _rate;
     private readonly double _flopsPerToken;
 
@@ -53,6 +54,7 @@ public sealed class Trainer : IDisposable
         _watchdog = new Watchdog(options.StallSteps);
         _flopsPerToken = model.Linears.Select(l => l.Weight).Append(model.Head).Sum(w => (w.Value.NeedsGrad ? 6.0 : 4.0) * w.Value.Shape.Count);
         Optimizer = new AdamW(parameters, new AdamWOptions(options.Beta1, options.Beta2, options.Eps, options.WeightDecay), decays);
+        _readings = new StepReadings(model.Device, _batches.Length, Optimizer);
         model.Device.ResetPeak();
     }
 
@@ -116,10 +118,14 @@ public sealed class Trainer : IDisposable
             ReadOnlySpan<TokenBatch> batches = NextBatches(out long tokens, out int targets);
             Watchdog.CheckTargets(step, targets, _data, batches);
             Parameters.Gradients.Clear();
-            double loss = 0;
             for (int i = 0; i < batches.Length; i++)
-                loss += RunBatch(step, i, 1f / targets, batches.Slice(i, 1));
-            double norm = Optimizer.GradientNorm(), rate = _rate.At(step);
+                RunBatch(step, i, 1f / targets, batches[i]);
+            double norm = _readings.Read(), rate = _rate.At(step), loss = 0;
+            for (int i = 0; i < batches.Length; i++)
+            {
+                Watchdog.CheckLoss(step, _readings.Losses[i], _data, batches.Slice(i, 1));
+                loss += _readings.Losses[i];
+            }
             _watchdog.CheckNorm(step, norm, _data, batches);
             Optimizer.Update(rate, Options.MaxGradNorm is { } max ? AdamW.ClipFactor(norm, max) : 1);
             Step = step;
@@ -155,6 +161,7 @@ public sealed class Trainer : IDisposable
     public void Dispose()
     {
         Optimizer.Dispose();
+        _readings.Dispose();
         _evaluator.Dispose();
         _tape.Dispose();
     }
@@ -182,18 +189,15 @@ public sealed class Trainer : IDisposable
         return _batches.AsSpan(0, count);
     }
 
-    private float RunBatch(int step, int micro, float scale, ReadOnlySpan<TokenBatch> batch)
+    private void RunBatch(int step, int micro, float scale, TokenBatch batch)
     {
         try
         {
             // Distinct for every micro-batch of the run, and the same when the step is computed again after a resume.
             _tape.DrawKey = SplitMix64.Mix((ulong)Options.Seed ^ SplitMix64.Mix(((ulong)step << 32) + (uint)micro));
-            Tensor loss = _model.Loss(_tape, batch[0], scale, out _);
-            float value = 0;
-            loss.Download(new Span<float>(ref value));
-            Watchdog.CheckLoss(step, value, _data, batch);
+            Tensor loss = _model.Loss(_tape, batch, scale, out _);
+            _readings.Keep(micro, loss);
             _tape.Backward(loss);
-            return value;
         }
         finally
         {

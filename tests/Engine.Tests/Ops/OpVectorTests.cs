@@ -96,7 +96,7 @@ public sealed class OpVectorTests(ITestOutputHelper output)
         }
         using var device = new CpuDevice(2);
         int[] trainable = [.. Enumerable.Range(0, gradients.Length).Where(i => gradients[i] is not null)];
-        NdArray?[] got = OpCheck.Compute(device, op, arrays, up, trainable, false, out NdArray computed);
+        NdArray?[] got = OpCheck.Compute(device, op, arrays, up, trainable, false, Formats.Numerics.DType.F32, out NdArray computed);
         AssertClose("fp32", value, computed.Values, 1e-4 * value.Max(Math.Abs));
         foreach (int i in trainable)
             AssertClose($"fp32 gradient {i}", gradients[i]!, got[i]!.Values, 1e-4 * gradients[i]!.Max(Math.Abs));

@@ -1,5 +1,6 @@
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
 using Marrow.Formats.Numerics;
 
@@ -17,18 +18,15 @@ public static partial class Ops
 {
     /// <summary>
     /// Causal attention inside each sequence of a concatenated batch: o = softmax(scale·q·kᵀ)·v, with grouped heads and an optional
-    /// window (spec/architectures.md §2.2–2.5). q: [N, Heads·d], k and v: [N, KvHeads·d], fp32; starts: [S+1] i32, the first row of
-    /// each sequence and N. Scores exist for one block of one head at a time.
+    /// window (spec/architectures.md §2.2–2.5). q: [N, Heads·d], k and v: [N, KvHeads·d], fp32, or bf16 on devices that run kernels; starts:
+    /// [S+1] i32, the first row of each sequence and N. Scores exist for one block of one head at a time.
     /// </summary>
     public static Tensor Attention(Tensor q, Tensor k, Tensor v, Tensor starts, AttentionShape shape)
     {
-        Check.LastDim("attention", q, "q", shape.Heads * shape.HeadDim);
-        Check.LastDim("attention", k, "k", shape.KvHeads * shape.HeadDim);
-        Check.Shapes("attention", k, v);
+        CheckAttention(q, k, v, shape);
         Check.True("attention", q.Shape.Rows == k.Shape.Rows, $"q ({q}) and k ({k}) must have the same rows.");
-        Check.True("attention", shape.Heads % shape.KvHeads == 0, $"{shape.KvHeads} key heads do not divide {shape.Heads} query heads.");
         Tape tape = q.Tape!;
-        Tensor o = tape.New(q.Shape), lse = tape.New(new Shape(shape.Heads, q.Shape.Rows));
+        Tensor o = tape.New(q.Shape, q.DType), lse = tape.New(new Shape(shape.Heads, q.Shape.Rows));
         AttentionNode.Forward(q, k, v, starts, o, lse, shape, 0);
         if (tape.Tracks(q, k, v))
         {
@@ -46,19 +44,35 @@ public static partial class Ops
     /// </summary>
     public static Tensor CachedAttention(Tensor q, Tensor k, Tensor v, int first, AttentionShape shape)
     {
-        Check.LastDim("attention", q, "q", shape.Heads * shape.HeadDim);
-        Check.LastDim("attention", k, "k", shape.KvHeads * shape.HeadDim);
+        CheckAttention(q, k, v, shape);
         Check.True("attention", first + q.Shape.Rows <= k.Shape.Rows, $"{first} + {q.Shape.Rows} positions do not fit a cache of {k.Shape.Rows}.");
         Tape tape = q.Tape!;
         int scope = tape.Open();
-        Tensor o = tape.New(q.Shape), lse = tape.New(new Shape(shape.Heads, q.Shape.Rows));
-        AttentionNode.Forward(q, k, v, tape.Upload([0, first + q.Shape.Rows]), o, lse, shape, first);
+        Tensor o = tape.New(q.Shape, q.DType);
+        if (tape.Device is KernelDevice gpu && q.Shape.Rows <= AttentionNode.FewRows)
+        {
+            AttentionNode.LaunchCached(gpu, q, k, v, o, first, shape);
+            return tape.Close(scope, o);
+        }
+        Tensor lse = tape.New(new Shape(shape.Heads, q.Shape.Rows));
+        AttentionNode.Forward(q, k, v, tape.Upload([0, tape.Device is KernelDevice ? q.Shape.Rows : first + q.Shape.Rows]), o, lse, shape, first);
         return tape.Close(scope, o);
+    }
+
+    private static void CheckAttention(Tensor q, Tensor k, Tensor v, AttentionShape shape)
+    {
+        Check.LastDim("attention", q, "q", shape.Heads * shape.HeadDim);
+        Check.LastDim("attention", k, "k", shape.KvHeads * shape.HeadDim);
+        Check.Shapes("attention", k, v);
+        Check.Type("attention", q, "q", DType.F32, q.Device is KernelDevice ? DType.BF16 : null);
+        Check.Type("attention", k, "k", q.DType);
+        Check.Type("attention", v, "v", q.DType);
+        Check.True("attention", shape.Heads % shape.KvHeads == 0, $"{shape.KvHeads} key heads do not divide {shape.Heads} query heads.");
     }
 }
 
 /// <summary>Attention's reference, blocked CPU bodies and backward.</summary>
-internal sealed unsafe class AttentionNode : Node
+internal sealed unsafe partial class AttentionNode : Node
 {
     // Transposed keys lie a little more than a block apart: at a power of two their rows would share few cache sets.
     // A task takes a range of queries of one head; blocks of scores within it stay in the second-level cache.
@@ -95,6 +109,11 @@ internal sealed unsafe class AttentionNode : Node
 
     public static void Forward(Tensor q, Tensor k, Tensor v, Tensor starts, Tensor o, Tensor lse, AttentionShape form, int first)
     {
+        if (q.Device is KernelDevice gpu)
+        {
+            LaunchForward(gpu, q, k, v, starts, o, lse, form, first, UsesUnits(gpu, q, form));
+            return;
+        }
         WorkerPool pool = ((CpuDevice)q.Device).Pool;
         var body = new ForwardBody { Walk = new Walk(q, k, v, starts, lse, form, pool), O = o.F32, First = first };
         pool.For(form.Heads * body.Walk.Ranges(first), ref body);
@@ -102,6 +121,11 @@ internal sealed unsafe class AttentionNode : Node
 
     protected internal override void Backward(Tensor grad)
     {
+        if (grad.Device is KernelDevice gpu)
+        {
+            LaunchBackward(gpu, grad);
+            return;
+        }
         WorkerPool pool = ((CpuDevice)grad.Device).Pool;
         var body = new BackwardBody
         {

@@ -81,7 +81,7 @@ internal sealed class CPrinter(DialectLanguage language)
             Read r => (r.Variable.Name, Primary),
             Unary u => ($"{u.Op}{Print(u.Value, Prefix + 1)}", Prefix),
             Binary b => Print(b),
-            Convert c => ($"({Name(c.Type)}){Print(c.Value, Prefix)}", Prefix),
+            Conversion c => ($"({Name(c.Type)}){Print(c.Value, Prefix)}", Prefix),
             Choose c => ($"{Print(c.Condition, 3)} ? {Print(c.Yes, 2)} : {Print(c.No, 2)}", 1),
             Call c => (string.Format(CultureInfo.InvariantCulture, c.Format, [.. c.Arguments.Select(a => Print(a))]), Primary),
             Load l => (Place(l.Place), Primary),

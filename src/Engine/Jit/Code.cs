@@ -31,7 +31,7 @@ internal sealed record Unary(string Op, Expr Value, CType Type) : Expr(Type);
 
 internal sealed record Binary(string Op, Expr Left, Expr Right, CType Type) : Expr(Type);
 
-internal sealed record Convert(CType Type, Expr Value) : Expr(Type);
+internal sealed record Conversion(CType Type, Expr Value) : Expr(Type);
 
 internal sealed record Choose(Expr Condition, Expr Yes, Expr No) : Expr(Yes.Type);
 
@@ -89,7 +89,7 @@ internal static class Code
     {
         Unary u => [u.Value],
         Binary b => [b.Left, b.Right],
-        Convert c => [c.Value],
+        Conversion c => [c.Value],
         Choose c => [c.Condition, c.Yes, c.No],
         Call c => c.Arguments,
         ElementAt a => [a.Pointer, a.Index],
@@ -119,7 +119,7 @@ internal static class Code
     {
         Unary u => u with { Value = Rewrite(u.Value, change) },
         Binary b => b with { Left = Rewrite(b.Left, change), Right = Rewrite(b.Right, change) },
-        Convert c => c with { Value = Rewrite(c.Value, change) },
+        Conversion c => c with { Value = Rewrite(c.Value, change) },
         Choose c => new Choose(Rewrite(c.Condition, change), Rewrite(c.Yes, change), Rewrite(c.No, change)),
         Call c => c with { Arguments = [.. c.Arguments.Select(a => Rewrite(a, change))] },
         ElementAt a => new ElementAt(Rewrite(a.Pointer, change), Rewrite(a.Index, change)),

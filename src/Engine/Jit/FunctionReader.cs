@@ -431,7 +431,7 @@ internal sealed class FunctionReader
     private static Expr Converted(CType type, Expr e) => e.Type == type ? e
         : e is IntLiteral i ? new IntLiteral(Code.Wrap(i.Value, type), type)
         : !e.Type.Is64 && !type.Is64 && !type.IsUnsigned && !e.Type.IsUnsigned && type.IsInteger ? e
-        : new Convert(type, e);
+        : new Conversion(type, e);
 
     private void Negate(string op)
     {
@@ -482,10 +482,10 @@ internal sealed class FunctionReader
         switch (name[1])
         {
             case "r":
-                Push(new Convert(CType.Float, Converted(new CType(v.Type.Is64 ? Scalar.ULong : Scalar.UInt), v)));
+                Push(new Conversion(CType.Float, Converted(new CType(v.Type.Is64 ? Scalar.ULong : Scalar.UInt), v)));
                 break;
             case "r4":
-                Push(v.Type.IsFloat ? v : v is IntLiteral i && Math.Abs(i.Value) < 1 << 24 ? new FloatLiteral(i.Value) : new Convert(CType.Float, v));
+                Push(v.Type.IsFloat ? v : v is IntLiteral i && Math.Abs(i.Value) < 1 << 24 ? new FloatLiteral(i.Value) : new Conversion(CType.Float, v));
                 break;
             case "r8":
                 throw Refuse("double precision; use MathF and float");
@@ -508,7 +508,7 @@ internal sealed class FunctionReader
         }
     }
 
-    private static Expr Narrowed(CType type, Expr v) => v.Type == type ? v : v is IntLiteral i ? new IntLiteral(Code.Wrap(i.Value, type), type) : new Convert(type, v);
+    private static Expr Narrowed(CType type, Expr v) => v.Type == type ? v : v is IntLiteral i ? new IntLiteral(Code.Wrap(i.Value, type), type) : new Conversion(type, v);
 
     private void Duplicate()
     {
@@ -554,7 +554,7 @@ internal sealed class FunctionReader
     {
         float f => new FloatLiteral(f),
         bool b => new IntLiteral(b ? 1 : 0, CType.Int),
-        int or uint or byte or sbyte or short or ushort => new IntLiteral(System.Convert.ToInt64(value, null), CType.Of(value.GetType())!.Value),
+        int or uint or byte or sbyte or short or ushort => new IntLiteral(Convert.ToInt64(value, null), CType.Of(value.GetType())!.Value),
         long n => new IntLiteral(n, new CType(Scalar.Long)),
         ulong n => new IntLiteral((long)n, new CType(Scalar.ULong)),
         _ => throw Refuse($"a constant of type {value.GetType().Name}"),
@@ -672,7 +672,7 @@ internal sealed class FunctionReader
             case "Load":
             {
                 var element = new Load(new ElementAt(pointer, arguments[0]));
-                Push(Intrinsics.Widen(stored) is { } widening ? new Call(widening + "({0})", [element], CType.Float) : stored == Scalar.Float ? element : new Convert(CType.Float, element));
+                Push(Intrinsics.Widen(stored) is { } widening ? new Call(widening + "({0})", [element], CType.Float) : stored == Scalar.Float ? element : new Conversion(CType.Float, element));
                 break;
             }
             case "Store":
@@ -786,7 +786,7 @@ internal sealed class FunctionReader
     {
         if (function.DeclaringType != typeof(Math) || values.Length == 0 || values.Any(v => v is not IntLiteral { Type.Scalar: Scalar.Int }))
             return null;
-        long result = System.Convert.ToInt64(function.Invoke(null, [.. values.Select(v => (object)(int)((IntLiteral)v).Value)]), null);
+        long result = Convert.ToInt64(function.Invoke(null, [.. values.Select(v => (object)(int)((IntLiteral)v).Value)]), null);
         return new IntLiteral(result, CType.Int);
     }
 

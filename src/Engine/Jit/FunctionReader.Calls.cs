@@ -1,0 +1,231 @@
+using System.Numerics;
+using System.Reflection;
+
+namespace Marrow.Engine.Jit;
+
+/// <summary>Calls: members of views and of <see cref="Gpu"/>, functions with a text of their own, and methods that are translated too.</summary>
+internal sealed partial class FunctionReader
+{
+    private void CallMethod(MethodBase method)
+    {
+        if (_constrained is { } type)
+        {
+            _constrained = null;
+            method = Implementation(type, method);
+        }
+        ParameterInfo[] parameters = method.GetParameters();
+        Type owner = method.DeclaringType!;
+        if (owner.IsGenericType && owner.GetGenericTypeDefinition() is var open && (open == typeof(View<>) || open == typeof(Shared<>) || open == typeof(Private<>)))
+        {
+            Expr[] arguments = Pop(parameters.Length);
+            Expr self = Pop();
+            ViewMember(method, self is PlaceOf p ? new Read(p.Variable) : self is Load or Read ? self : Loaded(self), arguments);
+            return;
+        }
+        if (owner == typeof(Gpu) && GroupMember((MethodInfo)method))
+            return;
+        if (owner == typeof(Vector4) && VectorMember(method))
+            return;
+        if (!method.IsStatic || method is not MethodInfo function)
+            throw Refuse($"{owner.Name}.{method.Name}: only static methods can be called");
+        CType result = CType.Of(function.ReturnType) ?? throw Refuse($"{owner.Name}.{method.Name} returns {function.ReturnType.Name}");
+        Expr[] values = Pop(parameters.Length);
+        if (Intrinsics.Pure(method, _unit.Language) is { } text)
+        {
+            Push(Constants(function, values) ?? (Expr)new Call(text, values, result));
+            return;
+        }
+        if (parameters.Length == 0 && (owner.Namespace ?? "").StartsWith("Marrow", StringComparison.Ordinal) && function.Name.StartsWith("get_", StringComparison.Ordinal) && !UsesDevice(function))
+        {
+            Push(LiteralOf(function.Invoke(null, null)!));
+            return;
+        }
+        if (owner.Assembly == typeof(object).Assembly || owner.Assembly == typeof(Vector4).Assembly)
+            throw Refuse($"{owner.Name}.{method.Name} has no counterpart on devices");
+        CallFunction(function, parameters, values, result);
+    }
+
+    private void CallFunction(MethodInfo function, ParameterInfo[] parameters, Expr[] values, CType result)
+    {
+        bool pure = true;
+        for (int i = 0; i < values.Length; i++)
+        {
+            CType want = CType.Of(parameters[i].ParameterType) ?? throw Refuse($"{function.Name}: parameter {parameters[i].Name} has type {parameters[i].ParameterType.Name}");
+            if (want.IsPointer && values[i].Type != want)
+                throw Refuse($"{function.Name}: {parameters[i].Name} is a reference to a place in {values[i].Type.Space} memory; pass views and local variables");
+            pure &= !want.IsPointer;
+        }
+        string name = _unit.Function(function);
+        var call = new Call($"{name}({string.Join(", ", Enumerable.Range(0, values.Length).Select(i => $"{{{i}}}"))})", values, result, !pure);
+        Finish(call);
+    }
+
+    // A call with an effect happens now, in its place; its result waits in a variable.
+    private void Finish(Call call)
+    {
+        if (!call.HasEffect)
+        {
+            Push(call);
+            return;
+        }
+        if (call.Type == CType.Void)
+        {
+            Effect(call);
+            return;
+        }
+        Before(Code.ReadsMemory);
+        // References passed may change locals: what the stack has read of them is taken first.
+        foreach (Expr argument in call.Arguments.Where(a => a is PlaceOf))
+            Before(e => Code.Reads(e, ((PlaceOf)argument).Variable));
+        Variable t = NewVariable("t", call.Type, isTemporary: true);
+        _block.Body.Add(new Assign(new PlaceOf(t), call));
+        Push(new Read(t));
+    }
+
+    private void ViewMember(MethodBase method, Expr pointer, Expr[] arguments)
+    {
+        Scalar stored = pointer.Type.Scalar;
+        switch (method.Name)
+        {
+            case "get_Item":
+                Push(new ElementAt(pointer, arguments[0]));
+                break;
+            case "At":
+                Push(new ElementAt(pointer, arguments[0]));
+                break;
+            case "Load":
+            {
+                var element = new Load(new ElementAt(pointer, arguments[0]));
+                Push(Intrinsics.Widen(stored) is { } widening ? new Call(widening + "({0})", [element], CType.Float) : stored == Scalar.Float ? element : new Conversion(CType.Float, element));
+                break;
+            }
+            case "Store":
+                Store(new ElementAt(pointer, arguments[0]), Intrinsics.Narrow(stored) is { } rounding ? new Call(rounding + "({0})", [arguments[1]], new CType(stored)) : arguments[1]);
+                break;
+            case "Load4":
+            {
+                string place = FourAt(pointer.Type);
+                Push(new Call(Intrinsics.Widen(stored) is { } widen ? $"{widen.Replace("16_", "16x4_", StringComparison.Ordinal)}({place})" : place,
+                    [new Load(new ElementAt(pointer, arguments[0]))], new CType(Scalar.Float4)));
+                break;
+            }
+            case "Store4":
+            {
+                string value = Intrinsics.Narrow(stored) is { } narrow ? narrow.Replace("f32_", "f32x4_", StringComparison.Ordinal) + "({1})" : "{1}";
+                Effect(new Call($"{FourAt(pointer.Type)} = {value}", [new Load(new ElementAt(pointer, arguments[0])), arguments[1]], CType.Void, true));
+                break;
+            }
+            default:
+                throw Refuse($"{method.DeclaringType!.Name}.{method.Name}");
+        }
+    }
+
+    // Four elements at once, through a pointer to the vector type in the right space: the place is known to be aligned.
+    private string FourAt(CType pointer)
+    {
+        string vector = pointer.Scalar switch
+        {
+            Scalar.Float => "float4",
+            Scalar.BFloat16 or Scalar.Half => "ushort4",
+            _ => throw Refuse($"Load4 or Store4 of {pointer.Scalar} elements"),
+        };
+        string space = _unit.Language == DialectLanguage.Cuda ? "" : pointer.Space switch { Space.Global => "__global ", Space.Shared => "__local ", _ => "" };
+        return $"*({space}{vector}*)&{{0}}";
+    }
+
+    private bool GroupMember(MethodInfo method)
+    {
+        CType result = method.IsGenericMethod ? CType.Void : CType.Of(method.ReturnType) ?? CType.Void;
+        switch (method.Name)
+        {
+            case "get_Lanes":
+                Push(new IntLiteral(_unit.Lanes, CType.Int));
+                return true;
+            case "Barrier":
+                _unit.SeeBarrier();
+                Effect(new Call(_unit.Language == DialectLanguage.OpenCl ? "barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)" : "__syncthreads()", [], CType.Void, true));
+                return true;
+            case "Shared" or "Private":
+                Push(new Read(NewArray(method)));
+                return true;
+            case "GroupSum" or "GroupMax":
+                if (!_isKernel)
+                    throw Refuse($"Gpu.{method.Name} outside of the kernel's own method");
+                _unit.SeeBarrier();
+                Finish(new Call((method.Name == "GroupSum" ? "group_sum" : "group_max") + "({0}, {1})", [Pop(), new Read(_unit.Scratch(this))], result, true));
+                return true;
+            case "AtomicAdd" or "AtomicMax":
+            {
+                Expr[] v = Pop(2);
+                if (v[0].Type is not { Scalar: Scalar.Int, Space: Space.Global or Space.Shared })
+                    throw Refuse($"Gpu.{method.Name} on a place in {v[0].Type.Space} memory of type {v[0].Type.Scalar}");
+                string text = _unit.Language == DialectLanguage.OpenCl ? method.Name == "AtomicAdd" ? "atomic_add" : "atomic_max" : method.Name == "AtomicAdd" ? "atomic_add_i32" : "atomic_max_i32";
+                Finish(new Call(text + "({0}, {1})", v, result, true));
+                return true;
+            }
+            case "WarpMultiply":
+                Effect(new Call("warp_multiply({0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8})", Pop(9), CType.Void, true));
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private Variable NewArray(MethodInfo method)
+    {
+        bool shared = method.Name == "Shared";
+        if (shared && !_isKernel)
+            throw Refuse("Gpu.Shared outside of the kernel's own method");
+        Type element = method.GetGenericArguments()[0];
+        CType type = CType.Of(element) is { IsPointer: false } known ? known : throw Refuse($"Gpu.{method.Name} of {element.Name}");
+        Expr count = Pop();
+        if (count is not IntLiteral { Value: > 0 and <= 1 << 20 } size)
+            throw Refuse($"Gpu.{method.Name} of a count that is no positive constant; make the parameter [Const]");
+        Variable array = NewVariable(shared ? "shared" : "tile", new CType(type.Scalar, shared ? Space.Shared : Space.Private), (int)size.Value);
+        if (!shared)
+            _block.Body.Add(new Zero(array));
+        return array;
+    }
+
+    private bool VectorMember(MethodBase method)
+    {
+        switch (method.Name)
+        {
+            case ".ctor":
+            {
+                Expr[] arguments = Pop(method.GetParameters().Length);
+                Store(Pop(), NewVector(method, arguments));
+                return true;
+            }
+            case "get_Zero" or "get_One":
+                Push(Splat(new FloatLiteral(method.Name == "get_Zero" ? 0 : 1)));
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    // Math.Max and the like of constants is a constant.
+    private static IntLiteral? Constants(MethodInfo function, Expr[] values)
+    {
+        if (function.DeclaringType != typeof(Math) || values.Length == 0 || values.Any(v => v is not IntLiteral { Type.Scalar: Scalar.Int }))
+            return null;
+        long result = Convert.ToInt64(function.Invoke(null, [.. values.Select(v => (object)(int)((IntLiteral)v).Value)]), null);
+        return new IntLiteral(result, CType.Int);
+    }
+
+    private static bool UsesDevice(MethodInfo function) => IlReader.Read(function).Any(i => i.Operand is MethodBase m && m.DeclaringType == typeof(Gpu));
+
+    private MethodBase Implementation(Type type, MethodBase declared)
+    {
+        if (declared.DeclaringType is not { IsInterface: true })
+            return declared;
+        InterfaceMapping map = type.GetInterfaceMap(declared.DeclaringType);
+        MethodInfo search = declared is MethodInfo { IsGenericMethod: true } g ? g.GetGenericMethodDefinition() : (MethodInfo)declared;
+        int at = Array.IndexOf(map.InterfaceMethods, search);
+        if (at < 0)
+            throw Refuse($"{type.Name} has no {declared.Name}");
+        MethodInfo found = map.TargetMethods[at];
+        return declared.IsGenericMethod ? found.MakeGenericMethod(declared.GetGenericArguments()) : found;
+    }
+}

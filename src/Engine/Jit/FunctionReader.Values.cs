@@ -1,0 +1,195 @@
+using System.Numerics;
+using System.Reflection;
+using Marrow.Formats;
+
+namespace Marrow.Engine.Jit;
+
+/// <summary>Numbers: constants, arithmetic, comparisons, conversions, fields of vectors.</summary>
+internal sealed partial class FunctionReader
+{
+    private static Expr Constant(Instruction i) => i.Operand switch
+    {
+        int n => new IntLiteral(n, CType.Int),
+        long n => new IntLiteral(n, new CType(Scalar.Long)),
+        float f => new FloatLiteral(f),
+        null => new IntLiteral(i.Name.EndsWith("m1", StringComparison.OrdinalIgnoreCase) ? -1 : i.Name[^1] - '0', CType.Int),
+        double d when (float)d == d => new FloatLiteral((float)d),
+        _ => throw new MarrowException("JT001", $"IL constant {i.Operand} is of double precision. [JT001]"),
+    };
+
+    private void Arithmetic(string name, bool unsigned)
+    {
+        Expr[] v = Pop(2);
+        (Expr a, Expr b) = (v[0], v[1]);
+        if (a.Type.IsPointer || b.Type.IsPointer || a.Type.Scalar == Scalar.Float4 || b.Type.Scalar == Scalar.Float4)
+            throw Refuse($"{name} of a {a.Type} and a {b.Type}");
+        string op = name switch { "add" => "+", "sub" => "-", "mul" => "*", "div" => "/", "rem" => "%", "and" => "&", "or" => "|", "xor" => "^", "shl" => "<<", _ => ">>" };
+        if (a.Type.IsFloat || b.Type.IsFloat)
+        {
+            if (op == "%")
+                throw Refuse("the remainder of fp32 values");
+            Push(new Binary(op, a, b, CType.Float));
+            return;
+        }
+        bool is64 = a.Type.Is64 || (op is not ("<<" or ">>") && b.Type.Is64);
+        CType signed = new(is64 ? Scalar.Long : Scalar.Int), plain = new(is64 ? Scalar.ULong : Scalar.UInt);
+        CType type = op is "/" or "%" or ">>" ? unsigned ? plain : signed
+            : a.Type.IsUnsigned || (b.Type.IsUnsigned && op != "<<") ? plain : signed;
+        a = Converted(type, a);
+        b = op is "<<" or ">>" ? b : Converted(type, b);
+        Push(Code.Fold(op, a, b, type));
+    }
+
+    // A change of type that C would not make by itself.
+    private static Expr Converted(CType type, Expr e) => e.Type == type ? e
+        : e is IntLiteral i ? new IntLiteral(Code.Wrap(i.Value, type), type)
+        : !e.Type.Is64 && !type.Is64 && !type.IsUnsigned && !e.Type.IsUnsigned && type.IsInteger ? e
+        : new Conversion(type, e);
+
+    private void Negate(string op)
+    {
+        Expr v = Pop();
+        Push(v switch
+        {
+            IntLiteral i => new IntLiteral(Code.Wrap(op == "-" ? -i.Value : ~i.Value, i.Type), i.Type),
+            FloatLiteral f => new FloatLiteral(-f.Value),
+            _ => new Unary(op, v, v.Type.Bytes < 4 ? CType.Int : v.Type),
+        });
+    }
+
+    private static Expr Truth(Expr e) => e is Binary { Op: "<" or ">" or "<=" or ">=" or "==" or "!=" or "&&" or "||" } or Unary { Op: "!" } or IntLiteral ? e : new Binary("!=", e, new IntLiteral(0, e.Type), CType.Int);
+
+    private Expr Compare(string name, bool unsigned, Expr a, Expr b)
+    {
+        if (a.Type.IsPointer || b.Type.IsPointer)
+            throw Refuse("a comparison of places");
+        string op = name switch { "ceq" or "beq" => "==", "bne" => "!=", "cgt" or "bgt" => ">", "clt" or "blt" => "<", "bge" => ">=", _ => "<=" };
+        if (a.Type.IsFloat || b.Type.IsFloat)
+        {
+            // An unordered comparison of floats is the opposite of the ordered opposite.
+            if (unsigned && op is not ("==" or "!="))
+                return new Unary("!", new Binary(op switch { ">" => "<=", "<" => ">=", ">=" => "<", _ => ">" }, a, b, CType.Int), CType.Int);
+            return new Binary(op, a, b, CType.Int);
+        }
+        // The test of a comparison's result.
+        if (op is "==" or "!=" && b is IntLiteral { Value: 0 } && Truth(a) == a && a is not IntLiteral)
+            return op == "==" ? Code.Not(a) : a;
+        bool is64 = a.Type.Is64 || b.Type.Is64;
+        if (op is "==" or "!=")
+        {
+            if (a.Type.IsUnsigned != b.Type.IsUnsigned)
+                (a, b) = (Converted(new CType(is64 ? Scalar.ULong : Scalar.UInt), a), Converted(new CType(is64 ? Scalar.ULong : Scalar.UInt), b));
+            return Code.Fold(op, a, b, CType.Int);
+        }
+        var type = new CType(unsigned ? is64 ? Scalar.ULong : Scalar.UInt : is64 ? Scalar.Long : Scalar.Int);
+        return Code.Fold(op, Converted(type, a), Converted(type, b), CType.Int);
+    }
+
+    private void ConvertTo(string[] name)
+    {
+        Expr v = Pop();
+        if (name.Contains("ovf"))
+            throw Refuse("a checked conversion");
+        if (v.Type.IsPointer)
+            throw Refuse("a conversion of a place");
+        switch (name[1])
+        {
+            case "r":
+                Push(new Conversion(CType.Float, Converted(new CType(v.Type.Is64 ? Scalar.ULong : Scalar.UInt), v)));
+                break;
+            case "r4":
+                Push(v.Type.IsFloat ? v : v is IntLiteral i && Math.Abs(i.Value) < 1 << 24 ? new FloatLiteral(i.Value) : new Conversion(CType.Float, v));
+                break;
+            case "r8":
+                throw Refuse("double precision; use MathF and float");
+            case "i" or "u":
+                throw Refuse("a native integer; use int or long");
+            case "i8":
+                // Sign-extended from 32 bits whatever the type was.
+                Push(Converted(new CType(Scalar.Long), v.Type.IsFloat || v.Type.Is64 ? v : Converted(CType.Int, v)));
+                break;
+            case "u8":
+                Push(Converted(new CType(Scalar.ULong), v.Type.IsFloat || v.Type.Is64 ? v : Converted(new CType(Scalar.UInt), v)));
+                break;
+            default:
+                Push(Narrowed(new CType(name[1] switch
+                {
+                    "i1" => Scalar.SByte, "u1" => Scalar.Byte, "i2" => Scalar.Short, "u2" => Scalar.UShort, "u4" => Scalar.UInt, "i4" => Scalar.Int,
+                    _ => throw Refuse($"conversion to {name[1]}"),
+                }), v));
+                break;
+        }
+    }
+
+    private static Expr Narrowed(CType type, Expr v) => v.Type == type ? v : v is IntLiteral i ? new IntLiteral(Code.Wrap(i.Value, type), type) : new Conversion(type, v);
+
+    private void Duplicate()
+    {
+        Expr v = Pop();
+        bool simple = v is Read or IntLiteral or FloatLiteral or PlaceOf
+            || (v is ElementAt or Member && !Code.ReadsMemory(v) && !Code.Any(v, e => e is Call));
+        if (!simple)
+            v = Temporary(v);
+        Push(v);
+        Push(v);
+    }
+
+    private static Expr Loaded(Expr place) => place is PlaceOf p ? new Read(p.Variable) : new Load(place);
+
+    private void Initialise(Expr place)
+    {
+        if (place is PlaceOf { Variable.Type.Scalar: Scalar.Float4 } p)
+            SetVariable(p.Variable, Vector(new FloatLiteral(0), new FloatLiteral(0), new FloatLiteral(0), new FloatLiteral(0)));
+        else if (place is PlaceOf { Variable.Type.IsPointer: false } v)
+            SetVariable(v.Variable, v.Variable.Type.IsFloat ? new FloatLiteral(0) : new IntLiteral(0, v.Variable.Type));
+        else
+            throw Refuse("default of a view");
+    }
+
+    private void LoadField(bool address)
+    {
+        string component = Component((FieldInfo)_now.Operand!);
+        var member = new Member(Pop(), component);
+        Push(address ? member : new Load(member));
+    }
+
+    private string Component(FieldInfo field) => field.DeclaringType == typeof(Vector4) ? field.Name.ToLowerInvariant()
+        : throw Refuse($"field {field.DeclaringType!.Name}.{field.Name}; a kernel's only structs are views and Vector4");
+
+    private Expr StaticValue(FieldInfo field)
+    {
+        if (!field.IsInitOnly || CType.Of(field.FieldType) is not { IsPointer: false })
+            throw Refuse($"static field {field.DeclaringType!.Name}.{field.Name}; only readonly numbers can be read");
+        return LiteralOf(field.GetValue(null)!);
+    }
+
+    private Expr LiteralOf(object value) => value switch
+    {
+        float f => new FloatLiteral(f),
+        bool b => new IntLiteral(b ? 1 : 0, CType.Int),
+        int or uint or byte or sbyte or short or ushort => new IntLiteral(Convert.ToInt64(value, null), CType.Of(value.GetType())!.Value),
+        long n => new IntLiteral(n, new CType(Scalar.Long)),
+        ulong n => new IntLiteral((long)n, new CType(Scalar.ULong)),
+        _ => throw Refuse($"a constant of type {value.GetType().Name}"),
+    };
+
+    private static Call Vector(params Expr[] parts) => new("make_f4({0}, {1}, {2}, {3})", parts, new CType(Scalar.Float4));
+
+    private Call NewVector(MethodBase constructor, Expr[] arguments)
+    {
+        if (constructor.DeclaringType != typeof(Vector4) || arguments.Any(a => !a.Type.IsFloat))
+            throw Refuse($"an object of type {constructor.DeclaringType!.Name}");
+        return arguments.Length switch
+        {
+            4 => Vector(arguments),
+            1 => Splat(arguments[0]),
+            _ => throw Refuse("this constructor of Vector4; give one number or four"),
+        };
+    }
+
+    private Call Splat(Expr value)
+    {
+        Expr v = value is Read or FloatLiteral ? value : Temporary(value);
+        return Vector(v, v, v, v);
+    }
+}

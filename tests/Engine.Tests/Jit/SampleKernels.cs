@@ -2,7 +2,11 @@ using System.Numerics;
 using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
 
+#if UNOPTIMISED
+namespace Marrow.Engine.Tests.Unoptimised;
+#else
 namespace Marrow.Engine.Tests.Jit;
+#endif
 
 internal interface ITile
 {

@@ -10,6 +10,7 @@ namespace Marrow.Engine.Tests;
 /// <summary>
 /// The test assembly as a program: "op-cases" runs every op case in this process, whose SIMD level the environment decides.
 /// Prints the level, then each problem. "checkpoints" writes checkpoints into a folder until it is killed.
+/// "opencl-kernels" runs a few kernels on an OpenCL device with a cache in a folder and prints how many were compiled and loaded.
 /// </summary>
 internal static class Program
 {
@@ -17,6 +18,11 @@ internal static class Program
     {
         if (args is ["checkpoints", string root])
             Training.CheckpointTests.SaveForEver(root);
+        if (args is ["opencl-kernels", string kernels])
+        {
+            Console.WriteLine(Devices.OpenClCacheTests.Run(kernels));
+            return 0;
+        }
         if (args is not ["op-cases", ..])
             return 2;
         Console.WriteLine(CpuDevice.SimdLevel);

@@ -14,8 +14,6 @@ public sealed unsafe class OpenClDevice : KernelDevice
     private readonly KernelCache? _cache;
     private readonly KernelDump? _dump;
     private readonly Action<string>? _notice;
-    private readonly string _buildOptions;
-    private readonly string _identity;
     private readonly long _memoryLimit;
     private OpenClStaging? _staging;
     private int _unflushed;
@@ -24,7 +22,7 @@ public sealed unsafe class OpenClDevice : KernelDevice
 
     private OpenClDevice(OpenClFound found, string name, string description, DeviceOptions options)
     {
-        (Name, Description, _api, _identity, _notice) = (name, description, found.Api, found.Identity, options.Notice);
+        (Name, Description, _api, Identity, _notice) = (name, description, found.Api, found.Identity, options.Notice);
         _cache = KernelCache.For(options);
         _dump = options.DumpKernels is { } folder ? new KernelDump(folder, "cl") : null;
         _context = new OpenClContext(found, name, OutOfMemory);
@@ -32,7 +30,7 @@ public sealed unsafe class OpenClDevice : KernelDevice
         {
             OpenClAbilities abilities = OpenClAbilities.Of(_context, found, name);
             Capabilities = found.Told with { Subgroups = abilities.Subgroups, MatrixUnits = abilities.MatrixUnits, Fp64 = abilities.Fp64, Fp16 = abilities.Fp16 };
-            _buildOptions = $"{abilities.Standard} {options.BuildOptions}".TrimEnd();
+            BuildOptions = $"{abilities.Standard} {options.BuildOptions}".TrimEnd();
         }
         catch
         {
@@ -54,6 +52,12 @@ public sealed unsafe class OpenClDevice : KernelDevice
 
     /// <inheritdoc/>
     internal override Dialect Dialect { get; }
+
+    /// <summary>The options that kernels are built with.</summary>
+    internal string BuildOptions { get; }
+
+    /// <summary>Device and driver with their versions, for cache keys.</summary>
+    internal string Identity { get; }
 
     private protected override string MemoryLimits => $" of {Amount(_memoryLimit)}, and one buffer may have {Amount(Capabilities.MaxBufferBytes)} at most";
 
@@ -188,15 +192,15 @@ public sealed unsafe class OpenClDevice : KernelDevice
 
     private nint FromCache(KernelText text)
     {
-        if (_cache?.Find(text.Source, _buildOptions, _identity) is not { } binary)
+        if (_cache?.Find(text.Source, BuildOptions, Identity) is not { } binary)
             return 0;
-        nint program = _context.Load(binary, _buildOptions);
+        nint program = _context.Load(binary, BuildOptions);
         if (program != 0)
         {
             Loaded++;
             return program;
         }
-        _cache.Remove(text.Source, _buildOptions, _identity);
+        _cache.Remove(text.Source, BuildOptions, Identity);
         if (!_toldRefusal)
             _notice?.Invoke($"{Name}: the driver refuses kernels that it compiled earlier; they are compiled again");
         _toldRefusal = true;
@@ -205,12 +209,12 @@ public sealed unsafe class OpenClDevice : KernelDevice
 
     private nint Compile(KernelText text)
     {
-        nint program = _context.Build(text.Source, _buildOptions, out int status, out string log);
+        nint program = _context.Build(text.Source, BuildOptions, out int status, out string log);
         if (program == 0)
-            throw DeviceFaults.NotBuilt(Name, text.Entry, _buildOptions, OpenClStatus.Name(status), log);
+            throw DeviceFaults.NotBuilt(Name, text.Entry, BuildOptions, OpenClStatus.Name(status), log);
         Compiled++;
         if (_cache is not null && _context.BinaryOf(program) is { Length: > 0 } binary)
-            _cache.Store(text.Source, _buildOptions, _identity, binary);
+            _cache.Store(text.Source, BuildOptions, Identity, binary);
         return program;
     }
 

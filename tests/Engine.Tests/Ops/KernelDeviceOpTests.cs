@@ -30,7 +30,8 @@ public sealed class KernelDeviceOpTests(KernelDevices devices, ITestOutputHelper
         if (!devices.Find(output, kind, out Device device))
             return;
         OpCase op = OpCases.All.Single(c => c.ToString() == name);
-        Assert.Empty(OpCheck.Run(device, op, activations));
+        IReadOnlyList<string> problems = OpCheck.Run(device, op, activations);
+        Assert.True(problems.Count == 0, string.Join(Environment.NewLine, problems));
         Assert.Equal(0, device.LiveBytes);
     }
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Marrow.Engine.Autograd;
-using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Models;
 using Marrow.Engine.Tests.Training;
 using Marrow.Engine.Training;
@@ -13,22 +13,30 @@ using Xunit.Abstractions;
 namespace Marrow.Engine.Tests.Models;
 
 /// <summary>Members of the family with rope scaling, biases, head norms and tied embeddings against another program in double precision, single and packed.</summary>
-public sealed class FamilyFixtureTests(ITestOutputHelper output)
+[Collection(KernelDeviceTests.Name)]
+public sealed class FamilyFixtureTests(KernelDevices devices, ITestOutputHelper output)
 {
-    [Theory]
-    [InlineData("llama3-rope", 0)]
-    [InlineData("llama3-rope", 1)]
-    [InlineData("qwen2-yarn", 0)]
-    [InlineData("qwen2-yarn", 1)]
-    [InlineData("qwen3", 0)]
-    [InlineData("qwen3", 1)]
-    public void Logits_loss_and_gradients(string name, int index)
+    public static TheoryData<string, string, int> Cases
     {
-        if (!Fixtures.Find(output, $"llama_family/{name}.json", out string path))
+        get
+        {
+            var cases = new TheoryData<string, string, int>();
+            foreach (string kind in new[] { "cpu", "opencl", "cuda" })
+                foreach (string name in new[] { "llama3-rope", "qwen2-yarn", "qwen3" })
+                    foreach (int index in new[] { 0, 1 })
+                        cases.Add(kind, name, index);
+            return cases;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Logits_loss_and_gradients(string kind, string name, int index)
+    {
+        if (!Fixtures.Find(output, $"llama_family/{name}.json", out string path) || !devices.Find(output, kind, out Device device))
             return;
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
         JsonElement one = json.RootElement.GetProperty("cases")[index];
-        using var device = new CpuDevice(2);
         using SafetensorsFile weights = SafetensorsFile.Open(Path.ChangeExtension(path, ".safetensors"));
         using Llama model = ModelLoader.Load(device, LlamaConfig.Parse(json.RootElement.GetProperty("config").GetRawText(), path), weights);
         using ParameterSet parameters = Tiny.TrainAll(model);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Marrow.Engine.Autograd;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
 using Marrow.Engine.Models;
 using Marrow.Engine.Tests.Training;
@@ -14,18 +15,25 @@ using Xunit.Abstractions;
 namespace Marrow.Engine.Tests.Models;
 
 /// <summary>A small Llama against another program: logits, loss, gradients and ten steps of full training, within the limits that its authors give.</summary>
-public sealed class LlamaFixtureTests(ITestOutputHelper output)
+[Collection(KernelDeviceTests.Name)]
+public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper output)
 {
+    // Of the largest value: two blocks round some twenty times by 2⁻⁹ each.
+    private const double Bf16Limit = 2e-2;
+
     [Theory]
-    [InlineData("model", null, "expected", "loss_f64")]
-    [InlineData("model_sharded", null, "expected", "loss_f64")]
-    [InlineData("model_bf16", null, "expected_bf16_weights", "bf16_weights")]
-    [InlineData("model_bf16", DType.F32, "expected_bf16_weights", "bf16_weights")]
-    public void Logits_and_loss(string folder, DType? matrices, string expected, string loss)
+    [InlineData("cpu", "model", null, "expected", "loss_f64")]
+    [InlineData("cpu", "model_sharded", null, "expected", "loss_f64")]
+    [InlineData("cpu", "model_bf16", null, "expected_bf16_weights", "bf16_weights")]
+    [InlineData("cpu", "model_bf16", DType.F32, "expected_bf16_weights", "bf16_weights")]
+    [InlineData("opencl", "model", null, "expected", "loss_f64")]
+    [InlineData("opencl", "model_bf16", null, "expected_bf16_weights", "bf16_weights")]
+    [InlineData("cuda", "model", null, "expected", "loss_f64")]
+    [InlineData("cuda", "model_bf16", null, "expected_bf16_weights", "bf16_weights")]
+    public void Logits_and_loss(string kind, string folder, DType? matrices, string expected, string loss)
     {
-        if (!Fixtures.Find(output, "llama_a", out string root))
+        if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
             return;
-        using var device = new CpuDevice(2);
         using Llama model = Load(device, root, folder, matrices);
         if (folder == "model_bf16" && matrices is null)
             Assert.Equal(DType.BF16, model.Head.Value.DType);
@@ -56,13 +64,16 @@ public sealed class LlamaFixtureTests(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Gradients_of_every_weight(bool checkpointing)
+    [InlineData("cpu", false)]
+    [InlineData("cpu", true)]
+    [InlineData("opencl", false)]
+    [InlineData("opencl", true)]
+    [InlineData("cuda", false)]
+    [InlineData("cuda", true)]
+    public void Gradients_of_every_weight(string kind, bool checkpointing)
     {
-        if (!Fixtures.Find(output, "llama_a", out string root))
+        if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
             return;
-        using var device = new CpuDevice(2);
         using Llama model = Load(device, root, "model");
         using ParameterSet parameters = Tiny.TrainAll(model);
         model.ActivationCheckpointing = checkpointing;
@@ -84,14 +95,50 @@ public sealed class LlamaFixtureTests(ITestOutputHelper output)
         Assert.InRange(Math.Sqrt(difference / all), 0, 2e-5);
     }
 
+    /// <summary>Weights and activations in bf16, the norms trainable in fp32, against another program's fp32 activations over the same weights.</summary>
     [Theory]
-    [InlineData(2, 1)]
-    [InlineData(1, 2)]
-    public void Ten_steps_of_training(int batchSize, int accumulation)
+    [InlineData("opencl")]
+    [InlineData("cuda")]
+    public void Bf16_stays_near_fp32(string kind)
     {
-        if (!Fixtures.Find(output, "llama_a", out string root))
+        if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
             return;
-        using var device = new CpuDevice(2);
+        using Llama model = Load(device, root, "model_bf16");
+        model.ActivationType = DType.BF16;
+        using var tape = new Tape(device) { Recording = true, Training = true };
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(root, "expected_bf16_weights.safetensors"));
+        float[] logits = file.ReadFloats("logits"), found = model.Logits(tape, Tiny.Batch(Batch(root), 0, 1)).ToArray();
+        tape.Clear();
+        output.WriteLine($"logits differ by {logits.Zip(found, (a, b) => Math.Abs(a - b)).Max() / logits.Max(MathF.Abs):e1} of the largest");
+        Compare.Largest(logits, found, Bf16Limit * logits.Max(MathF.Abs));
+        using ParameterSet parameters = Tiny.TrainAll(model, w => w.Value.Shape.Rank == 1);
+        Tensor loss = model.Loss(tape, Tiny.Batch(Batch(root), 0, 1), 1f / 35, out _);
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(root, "expected.json")));
+        JsonElement number = json.RootElement.GetProperty("bf16_weights");
+        double expected = (number.ValueKind == JsonValueKind.Object ? number.GetProperty("loss_f64") : number).GetDouble();
+        output.WriteLine($"loss {loss.ToArray()[0]:f5}, expected {expected:f5}");
+        Assert.Equal(expected, loss.ToArray()[0], 2e-3 * expected);
+        tape.Backward(loss);
+        using SafetensorsFile gradients = SafetensorsFile.Open(Path.Combine(root, "full", "grads.safetensors"));
+        foreach (Parameter parameter in parameters.Parameters)
+        {
+            float[] want = gradients.ReadFloats(parameter.Name), got = parameter.Value.Grad!.ToArray();
+            output.WriteLine($"{parameter.Name}: {want.Zip(got, (a, b) => Math.Abs(a - b)).Max() / want.Max(MathF.Abs):e1}");
+            Compare.Largest(want, got, 5 * Bf16Limit * want.Max(MathF.Abs), parameter.Name);
+        }
+    }
+
+    [Theory]
+    [InlineData("cpu", 2, 1)]
+    [InlineData("cpu", 1, 2)]
+    [InlineData("opencl", 2, 1)]
+    [InlineData("opencl", 1, 2)]
+    [InlineData("cuda", 2, 1)]
+    [InlineData("cuda", 1, 2)]
+    public void Ten_steps_of_training(string kind, int batchSize, int accumulation)
+    {
+        if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
+            return;
         using Llama model = Load(device, root, "model");
         using ParameterSet parameters = Tiny.TrainAll(model);
         float[] start = parameters.Values.ToArray();
@@ -118,7 +165,7 @@ public sealed class LlamaFixtureTests(ITestOutputHelper output)
         Assert.InRange(relative, 0, 5e-4);
     }
 
-    private static Llama Load(CpuDevice device, string root, string folder, DType? matrices = null)
+    private static Llama Load(Device device, string root, string folder, DType? matrices = null)
     {
         using ModelFolder files = ModelFolder.Open(Path.Combine(root, folder));
         return ModelLoader.Load(device, files, matrices);

@@ -1,24 +1,30 @@
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
 using Marrow.Engine.Models;
 using Marrow.Engine.Training;
 using Marrow.Formats.Datasets;
 using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Tests.Training;
 
 /// <summary>A tiny model with all weights trainable and a trainer on it.</summary>
 internal sealed class TinyRun : IDisposable
 {
-    public TinyRun(TrainingOptions options, TokenDataset data, TokenDataset? evaluation = null, int threads = 2, LlamaConfig? config = null)
+    private readonly CpuDevice? _owned;
+
+    public TinyRun(TrainingOptions options, TokenDataset data, TokenDataset? evaluation = null, int threads = 2, LlamaConfig? config = null, Device? device = null, DType activations = DType.F32)
     {
-        Device = new CpuDevice(threads);
+        _owned = device is null ? new CpuDevice(threads) : null;
+        Device = device ?? _owned!;
         Model = Tiny.Model(Device, config);
+        Model.ActivationType = activations;
         Parameters = Tiny.TrainAll(Model);
         Start = Parameters.Values.ToArray();
         Trainer = new Trainer(Model, Parameters, data, options, evaluation);
     }
 
-    public CpuDevice Device { get; }
+    public Device Device { get; }
 
     public Llama Model { get; }
 
@@ -40,6 +46,6 @@ internal sealed class TinyRun : IDisposable
         Trainer.Dispose();
         Parameters.Dispose();
         Model.Dispose();
-        Device.Dispose();
+        _owned?.Dispose();
     }
 }

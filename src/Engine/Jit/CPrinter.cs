@@ -83,7 +83,7 @@ internal sealed class CPrinter(DialectLanguage language)
             Binary b => Print(b),
             Conversion c => ($"({Name(c.Type)}){Print(c.Value, Prefix)}", Prefix),
             Choose c => ($"{Print(c.Condition, 3)} ? {Print(c.Yes, 2)} : {Print(c.No, 2)}", 1),
-            Call c => (string.Format(CultureInfo.InvariantCulture, c.Format, [.. c.Arguments.Select(a => Print(a))]), Primary),
+            Call c => (string.Format(CultureInfo.InvariantCulture, c.Format, [.. c.Arguments.Select(a => Print(a, c.Format[0] == '(' ? Prefix : Top))]), Primary),
             Load l => (Place(l.Place), Primary),
             PlaceOf p => ($"&{p.Variable.Name}", Prefix),
             ElementAt { Index: IntLiteral { Value: 0 } } a => Ranked(a.Pointer),

@@ -373,7 +373,7 @@ internal sealed partial class FunctionReader
         // A local that holds one constant, or names an array, is no variable.
         if (_writes[slot] == 1 && value is Read { Variable: { Count: not null } array })
         {
-            if (_symbols.LocalName(slot) is { } name)
+            if (_symbols.LocalName(slot) is { } name && Names.Remove(array.Name))
                 array.Name = TranslationUnit.Identifier(Names, name);
             _fixedLocals[slot] = value;
             return;

@@ -158,7 +158,7 @@ internal static class SampleKernels
             Vector4 v = x.Load4(i);
             total += v * factor + bias;
             total.X += v.W;
-            y.Store4(i, total / new Vector4(2f));
+            y.Store4(i, total / new Vector4(2f) * (factor - 2f));
         }
         else
         {

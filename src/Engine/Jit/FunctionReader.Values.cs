@@ -158,6 +158,8 @@ internal sealed partial class FunctionReader
 
     private Expr StaticValue(FieldInfo field)
     {
+        if (typeof(Delegate).IsAssignableFrom(field.FieldType))
+            throw Refuse(Delegates);
         if (!field.IsInitOnly || CType.Of(field.FieldType) is not { IsPointer: false })
             throw Refuse($"static field {field.DeclaringType!.Name}.{field.Name}; only readonly numbers can be read");
         return LiteralOf(field.GetValue(null)!);

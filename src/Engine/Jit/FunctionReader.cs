@@ -9,6 +9,8 @@ namespace Marrow.Engine.Jit;
 /// </summary>
 internal sealed partial class FunctionReader
 {
+    private const string Delegates = "a delegate; use a type parameter with static abstract members";
+
     private readonly MethodBase _method;
     private readonly TranslationUnit _unit;
     private readonly MethodSymbols _symbols;
@@ -352,7 +354,7 @@ internal sealed partial class FunctionReader
             case "ldstr":
                 throw Refuse("a string");
             case "ldftn" or "ldvirtftn":
-                throw Refuse("a delegate; use a type parameter with static abstract members");
+                throw Refuse(Delegates);
             default:
                 throw Refuse($"IL instruction {i.Name}");
         }

@@ -13,7 +13,7 @@ public sealed class RefusalTests
         ["Allocates"] = ("JT001", "Gpu.Private"),
         ["Stackallocs"] = ("JT001", "native integer"),
         ["Concatenates"] = ("JT001", "a string"),
-        ["Delegates"] = ("JT001", "type System.Func"),
+        ["Delegates"] = ("JT001", "a delegate"),
         ["ReadsMutableState"] = ("JT001", "static field RefusedKernels.s_mutable"),
         ["UsesDouble"] = ("JT001", "double precision"),
         ["Recurses"] = ("JT002", "calls itself"),

@@ -104,6 +104,16 @@ public sealed class Tape : IDisposable
         return result;
     }
 
+    /// <summary>Ends a scope with two results.</summary>
+    public void Close(int scope, Tensor first, Tensor second)
+    {
+        first.Holds++;
+        second.Holds++;
+        Close(scope);
+        _scoped.Add(first);
+        _scoped.Add(second);
+    }
+
     /// <summary>Ends a scope without a result.</summary>
     public void Close(int scope)
     {

@@ -39,8 +39,9 @@ public sealed class DecoderBlock : ISegment
     {
         Tape tape = x.Tape!;
         int scope = tape.Open();
-        Tensor middle = tape.Close(scope, Ops.Add(x, Attention.Forward(Ops.RmsNorm(x, AttentionNorm.Value, Eps), _rows)));
-        Tensor h = Ops.RmsNorm(middle, MlpNorm.Value, Eps);
+        Tensor attended = Attention.Forward(Ops.RmsNorm(x, AttentionNorm.Value, Eps), _rows);
+        Tensor h = Ops.AddRmsNorm(x, attended, MlpNorm.Value, Eps, out Tensor middle);
+        tape.Close(scope, middle, h);
         Tensor mlp = Down.Forward(Ops.SwiGlu(Gate.Forward(h), Up.Forward(h)));
         return tape.Close(scope, Ops.Add(middle, mlp));
     }

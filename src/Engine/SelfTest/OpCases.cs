@@ -18,7 +18,16 @@ public static class OpCases
             yield return new("rms_norm", $"{rows}x{width} in groups of {n}", [new(rows, width), new(n)],
                 (_, t) => Ops.RmsNorm(t[0], t[1], 1e-5f), a => RmsNormNode.Reference(a[0], a[1], 1e-5f));
         }
+        foreach ((int rows, int width, int n) in new[] { (1, 2, 2), (3, 31, 31), (5, 48, 16), (2, 1024, 1024) })
+        {
+            // Both results count: the norm, and the sum that goes on beside it.
+            yield return new("add_rms_norm", $"{rows}x{width} in groups of {n}", [new(rows, width), new(rows, width), new(n)],
+                (_, t) => Ops.Add(Ops.AddRmsNorm(t[0], t[1], t[2], 1e-5f, out Tensor sum), sum),
+                a => NormAndSum(a[0].Zip(a[1], (x, y) => x + y), a[2])) { Activations = [0, 1] };
+        }
     }
+
+    private static NdArray NormAndSum(NdArray sum, NdArray w) => RmsNormNode.Reference(sum, w, 1e-5f).Zip(sum, (x, y) => x + y);
 
     private static IEnumerable<OpCase> Products()
     {

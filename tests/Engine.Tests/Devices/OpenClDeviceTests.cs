@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.OpenCl;
 using Marrow.Engine.Jit;
@@ -47,6 +48,57 @@ public sealed class OpenClDeviceTests(ITestOutputHelper output)
         DeviceListing only = Assert.Single(OpenClDevices.List([other]));
         Assert.Contains("clGetPlatformIDs", only.WhyNot, StringComparison.Ordinal);
         Assert.Contains(other, only.WhyNot, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ALoaderWithoutDriversSaysWhatToInstall()
+    {
+        using (KernelDevice? device = OpenClTestDevice.Open(output))
+        {
+            if (device is null || !OperatingSystem.IsLinux())
+                return;
+        }
+        // Loaders read their drivers' names in this folder: here one that names a library that is gone.
+        using var folder = new TemporaryFolder();
+        folder.Put("gone.icd", "libNoSuchDriver.so.7\n");
+        var start = new ProcessStartInfo("dotnet", [typeof(OpenClDeviceTests).Assembly.Location, "devices"]) { RedirectStandardOutput = true };
+        start.Environment["OCL_ICD_VENDORS"] = folder.Path + "/";
+        using Process child = Process.Start(start)!;
+        string said = await child.StandardOutput.ReadToEndAsync();
+        await child.WaitForExitAsync();
+        output.WriteLine(said);
+        string line = Assert.Single(said.Split('\n'), l => l.StartsWith("opencl", StringComparison.Ordinal));
+        Assert.StartsWith("opencl: the OpenCL loader knows no driver", line, StringComparison.Ordinal);
+        Assert.Contains("pocl-opencl-icd", line, StringComparison.Ordinal);
+        Assert.Equal(0, child.ExitCode);
+    }
+
+    [Fact]
+    public void TheDriversErrorsBecomeCodesWithTheRemedy()
+    {
+        OpenClFound? found = OpenClDevices.Find(OpenClApi.LibraryNames, out string whyNot).FirstOrDefault(f => f.WhyNot is null);
+        if (found is null)
+        {
+            output.WriteLine($"skipped: {whyNot}");
+            return;
+        }
+        using var context = new OpenClContext(found, "opencl:0", asked => new MarrowException("E901", asked));
+        MarrowException lost = Assert.Throws<MarrowException>(() => context.Queued(OpenClStatus.InvalidCommandQueue, "queueing kernel ", "rows"));
+        Assert.Equal("DV010", lost.Code);
+        foreach (string part in new[] { "queueing kernel rows", "CL_INVALID_COMMAND_QUEUE", "checkpoint is safe", "--resume" })
+            Assert.Contains(part, lost.Message, StringComparison.Ordinal);
+        Assert.Equal("DV010", Assert.Throws<MarrowException>(() => context.Queued(OpenClStatus.DeviceNotAvailable, "copying")).Code);
+        // What fails while the host waits failed earlier, on the device.
+        Assert.Equal("DV010", Assert.Throws<MarrowException>(() => context.Waited(OpenClStatus.OutOfResources, "downloading")).Code);
+        MarrowException memory = Assert.Throws<MarrowException>(() => context.Queued(OpenClStatus.MemObjectAllocationFailure, "copying"));
+        Assert.Equal(("E901", "copying failed (CL_MEM_OBJECT_ALLOCATION_FAILURE)"), (memory.Code, memory.Message));
+        MarrowException refused = Assert.Throws<MarrowException>(() => context.Queued(-54, "queueing kernel ", "rows"));
+        Assert.Equal("DV013", refused.Code);
+        Assert.Contains("CL_INVALID_WORK_GROUP_SIZE", refused.Message, StringComparison.Ordinal);
+        context.Queued(0, "copying");
+        context.Waited(0, "downloading");
+        Assert.Equal(["CL_SUCCESS", "CL_KERNEL_ARG_INFO_NOT_AVAILABLE", "CL_INVALID_VALUE", "CL_INVALID_DEVICE_PARTITION_COUNT", "CL error -25", "CL error -9999"],
+            new[] { 0, -19, -30, -68, -25, -9999 }.Select(OpenClStatus.Name));
     }
 
     [Fact]

@@ -11,24 +11,31 @@ internal static unsafe class OpenClDevices
     /// <summary>As <see cref="List()"/>, with the loader looked for under <paramref name="libraryNames"/>.</summary>
     internal static IReadOnlyList<DeviceListing> List(IReadOnlyList<string> libraryNames)
     {
-        if (!OpenClApi.TryLoad(libraryNames, out OpenClApi? api, out string whyNot))
-            return [None(whyNot)];
+        OpenClFound[] found = Find(libraryNames, out string whyNot);
+        return found.Length == 0 ? [new DeviceListing("opencl", "OpenCL", null, whyNot, null)] : [.. found.Select(Listing)];
+    }
+
+    /// <summary>The devices in the order of their numbers; the reason where there are none.</summary>
+    internal static OpenClFound[] Find(IReadOnlyList<string> libraryNames, out string whyNot)
+    {
+        if (!OpenClApi.TryLoad(libraryNames, out OpenClApi? api, out whyNot))
+            return [];
         uint platformCount = 0;
         int status = api.GetPlatformIDs(0, null, &platformCount);
-        if (status != 0 || platformCount == 0)
-        {
-            return [None($"the OpenCL loader knows no driver ({OpenClStatus.Name(status)}): install the graphics card's driver with its OpenCL part; "
-                + "on Debian and Ubuntu the package pocl-opencl-icd runs OpenCL on the processor")];
-        }
-        nint[] platforms = new nint[platformCount];
+        nint[] platforms = new nint[status == 0 ? platformCount : 0];
         fixed (nint* p = platforms)
-            status = api.GetPlatformIDs(platformCount, p, null);
-        if (status != 0)
-            return [None($"the OpenCL loader does not tell its drivers ({OpenClStatus.Name(status)}); reinstall the graphics driver")];
-        OpenClFound[] found = [.. platforms.SelectMany(platform => DevicesOf(api, platform)).OrderBy(d => d.WhyNot is null ? d.Rank : 3)];
-        return found.Length == 0
-            ? [None("no OpenCL driver here has a device: is the graphics card's kernel module loaded, and may this user open its device files (groups render, video)?")]
-            : [.. found.Select(Listing)];
+        {
+            if (platforms.Length > 0)
+                status = api.GetPlatformIDs(platformCount, p, null);
+        }
+        if (status != 0 || platforms.Length == 0)
+        {
+            whyNot = $"the OpenCL loader knows no driver ({OpenClStatus.Name(status)}): install the graphics card's driver with its OpenCL part; "
+                + "on Debian and Ubuntu the package pocl-opencl-icd runs OpenCL on the processor";
+            return [];
+        }
+        whyNot = "no OpenCL driver here has a device: is the graphics card's kernel module loaded, and may this user open its device files (groups render, video)?";
+        return [.. platforms.SelectMany(platform => DevicesOf(api, platform)).OrderBy(d => d.WhyNot is null ? d.Rank : 3)];
     }
 
     private static DeviceListing Listing(OpenClFound found, int number)
@@ -53,6 +60,4 @@ internal static unsafe class OpenClDevices
         }
         return [.. devices.Select(device => new OpenClFound(api, platform, device))];
     }
-
-    private static DeviceListing None(string whyNot) => new("opencl", "OpenCL", null, whyNot, null);
 }

@@ -35,6 +35,9 @@ static inline float4 f16x4_to_f32(ushort4 v) { return (float4)(f16_to_f32(v.x), 
 static inline ushort4 f32x4_to_f16(float4 v) { return (ushort4)(f32_to_f16(v.x), f32_to_f16(v.y), f32_to_f16(v.z), f32_to_f16(v.w)); }
 
 #ifdef MARROW_SUBGROUPS
+#ifdef cl_khr_subgroups
+#pragma OPENCL EXTENSION cl_khr_subgroups : enable
+#endif
 #define MARROW_REDUCE(name, combine, within, neutral) \
 static inline float name(float v, __local float* s) \
 { \

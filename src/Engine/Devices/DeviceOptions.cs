@@ -21,6 +21,9 @@ public sealed record DeviceOptions
     /// <summary>The most bytes to take from the device; null for all it has.</summary>
     public long? MemoryLimit { get; init; }
 
+    /// <summary>Folders to look in first for libraries that drivers do not bring along: NVRTC and cuBLASLt, which PyTorch's wheels carry too.</summary>
+    public IReadOnlyList<string> LibraryFolders { get; init; } = [];
+
     /// <summary>Threads of the CPU device; 0 for one per processor.</summary>
     public int Threads { get; init; }
 

@@ -156,7 +156,8 @@ internal sealed class CPrinter(DialectLanguage language)
                 Line($"{Print(d.Effect)};");
                 break;
             case Zero z:
-                Unroll(z.Array.Count!.Value);
+                // However long: an array becomes registers only where every index is a constant.
+                Line("#pragma unroll");
                 Line($"for (int z = 0; z < {z.Array.Count}; z++)");
                 Line($"    {z.Array.Name}[z] = 0;");
                 break;

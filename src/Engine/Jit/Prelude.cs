@@ -12,7 +12,7 @@ internal static class Prelude
             flags += "#define MARROW_SUBGROUPS 1\n";
         if (dialect.MatrixUnits)
             flags += "#define MARROW_MATRIX_UNITS 1\n";
-        return flags + Text(dialect.Language == DialectLanguage.OpenCl ? "opencl.cl" : "cuda.cu") + "\n";
+        return flags + Text(dialect.Language == DialectLanguage.OpenCl ? "opencl.cl" : "cuda.cu") + Text("warp_multiply.h") + "\n";
     }
 
     private static string Text(string name)

@@ -1,9 +1,11 @@
+using Marrow.Engine.Jit;
+
 namespace Marrow.Engine.Devices.OpenCl;
 
 /// <summary>What a driver's compiler and device can do: what they claim and kernels of a few lines then bear out.</summary>
 /// <param name="Standard">The option that programs are built with.</param>
 /// <param name="Subgroups">Reductions within sub-groups give the right sums.</param>
-/// <param name="MatrixUnits">Inline PTX for bf16 tensor cores gives the right product.</param>
+/// <param name="MatrixUnits">Inline PTX for bf16 tensor cores builds and gives the right products.</param>
 /// <param name="Fp64">Double precision builds.</param>
 /// <param name="Fp16">Arithmetic in half precision builds.</param>
 internal sealed unsafe record OpenClAbilities(string Standard, bool Subgroups, bool MatrixUnits, bool Fp64, bool Fp16)
@@ -34,19 +36,33 @@ internal sealed unsafe record OpenClAbilities(string Standard, bool Subgroups, b
 
         """;
 
-    // Both factors are ones in bf16 (0x3F80), so each of the 16 x 8 results is 16.
+    // All four layouts of a and b in turn, with small integers that bf16 holds exactly: each lane tells its 12 values of [16, 24] = [16, 16]·[16, 24].
     private const string MatrixKernel = """
         kernel __attribute__((reqd_work_group_size(32, 1, 1))) void probe(global int* out)
         {
-            float c0 = 0.0f, c1 = 0.0f, c2 = 0.0f, c3 = 0.0f;
-            uint ones = 0x3F803F80u;
-            asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3) : "r"(ones), "r"(ones), "r"(ones), "r"(ones), "r"(ones), "r"(ones));
+            local ushort a[16 * 24] __attribute__((aligned(16)));
+            local ushort b[24 * 24] __attribute__((aligned(16)));
             int lane = (int)get_local_id(0);
-            out[4 * lane] = (int)c0;
-            out[4 * lane + 1] = (int)c1;
-            out[4 * lane + 2] = (int)c2;
-            out[4 * lane + 3] = (int)c3;
+            for (int layout = 0; layout < 4; layout++)
+            {
+                int at = layout & 1, bt = layout >> 1;
+                for (int p = lane; p < 24 * 24; p += 32)
+                {
+                    int r = p / 24, q = p % 24;
+                    if (r < 16)
+                        a[p] = f32_to_bf16((float)(at ? (q + 2 * r) % 5 - 2 : (r + 2 * q) % 5 - 2));
+                    b[p] = f32_to_bf16((float)(bt ? (3 * r + q) % 7 - 3 : (3 * q + r) % 7 - 3));
+                }
+                barrier(CLK_LOCAL_MEM_FENCE);
+                float c[12] = { 0 };
+                if (layout == 0) warp_multiply(a, 24, 0, b, 24, 0, c, 1, 3);
+                if (layout == 1) warp_multiply(a, 24, 1, b, 24, 0, c, 1, 3);
+                if (layout == 2) warp_multiply(a, 24, 0, b, 24, 1, c, 1, 3);
+                if (layout == 3) warp_multiply(a, 24, 1, b, 24, 1, c, 1, 3);
+                for (int v = 0; v < 12; v++)
+                    out[(32 * layout + lane) * 12 + v] = (int)c[v];
+                barrier(CLK_LOCAL_MEM_FENCE);
+            }
         }
 
         """;
@@ -62,8 +78,23 @@ internal sealed unsafe record OpenClAbilities(string Standard, bool Subgroups, b
         // Compilers that are asked for what their driver disclaims write to stderr as they please.
         string? standard = !found.ClaimsSubgroups ? null : Standards.FirstOrDefault(option => Run(context, SubgroupKernel, option, SubgroupLanes, 4 * SubgroupLanes) is { } sums && SubgroupsAgree(sums));
         return new OpenClAbilities(standard ?? Standards[0], standard is not null,
-            found.IsNvidia && Run(context, MatrixKernel, standard ?? Standards[0], 32, 128) is { } products && products.All(p => p == 16),
+            MatrixUnitsWork(context, standard ?? Standards[0]),
             found.ClaimsFp64 && Builds(context, Fp64Kernel), found.ClaimsFp16 && Builds(context, Fp16Kernel));
+    }
+
+    private static bool MatrixUnitsWork(OpenClContext context, string option)
+    {
+        string source = Prelude.Of(new Dialect(DialectLanguage.OpenCl, false, false), 32) + MatrixKernel;
+        if (Run(context, source, option, 32, 4 * 32 * 12) is not { } found)
+            return false;
+        for (int p = 0; p < found.Length; p++)
+        {
+            int lane = p / 12 % 32, v = p % 12;
+            int i = lane / 4 + 8 * (v % 4 / 2), j = 8 * (v / 4) + 2 * (lane % 4) + v % 2;
+            if (found[p] != Enumerable.Range(0, 16).Sum(k => ((i + 2 * k) % 5 - 2) * ((3 * k + j) % 7 - 3)))
+                return false;
+        }
+        return true;
     }
 
     private static bool Builds(OpenClContext context, string source)

@@ -85,8 +85,8 @@ FUNCTION int atomic_max_i32(int* place, int value) { return atomicMax(place, val
 template<bool Largest>
 FUNCTION float group_reduce(float value, float* scratch)
 {
-    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, lanes = blockDim.x;
-    int live = min(32, lanes - 32 * warp);
+    int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    int live = min(32, MARROW_LANES - 32 * warp);
     uint mask = live == 32 ? 0xffffffffu : (1u << live) - 1u;
     /* Lane 0 has met every lane after this, also where the warp is not full. */
 #pragma unroll
@@ -97,13 +97,13 @@ FUNCTION float group_reduce(float value, float* scratch)
             value = Largest ? fmaxf(value, other) : value + other;
     }
     value = __shfl_sync(mask, value, 0);
-    if (lanes <= 32)
+    if (MARROW_LANES <= 32)
         return value;
     if (lane == 0)
         scratch[warp] = value;
     __syncthreads();
     value = scratch[0];
-    for (int i = 1; i < (lanes + 31) >> 5; i++)
+    for (int i = 1; i < (MARROW_LANES + 31) / 32; i++)
         value = Largest ? fmaxf(value, scratch[i]) : value + scratch[i];
     /* The next call writes the scratch. */
     __syncthreads();
@@ -115,6 +115,6 @@ FUNCTION float group_max(float value, float* scratch) { return group_reduce<true
 
 #define SHARED_WORDS const ushort*
 #define WARP_LANE ((int)(threadIdx.x & 31u))
-#if MARROW_MATRIX_UNITS
+#ifdef MARROW_MATRIX_UNITS
 #define SHARED_ADDRESS(p) ((uint)__cvta_generic_to_shared(p))
 #endif

@@ -77,30 +77,10 @@ static inline float name(float v, __local float* s) \
 MARROW_REDUCE(group_sum, MARROW_PLUS, sub_group_reduce_add, 0.0f)
 MARROW_REDUCE(group_max, fmax, sub_group_reduce_max, -INFINITY)
 
-#ifndef MARROW_MATRIX_UNITS
-// c += a*b by 32 lanes over 16 values of k; lane l holds of each 16x8 tile rows l/4 and l/4+8, columns 2(l%4) and the next.
-static inline void warp_multiply(__local const ushort* a, int a_stride, int a_transposed, __local const ushort* b, int b_stride, int b_transposed,
-    float* c, int rows, int columns)
-{
-    int lane = get_local_id(0) % 32;
-    for (int r = 0; r < rows; r++)
-    {
-        for (int s = 0; s < columns; s++)
-        {
-            for (int v = 0; v < 4; v++)
-            {
-                int i = 16 * r + lane / 4 + 8 * (v / 2);
-                int j = 8 * s + 2 * (lane % 4) + v % 2;
-                float sum = 0.0f;
-                for (int k = 0; k < 16; k++)
-                {
-                    float x = bf16_to_f32(a_transposed ? a[k * a_stride + i] : a[i * a_stride + k]);
-                    float y = bf16_to_f32(b_transposed ? b[k * b_stride + j] : b[j * b_stride + k]);
-                    sum = fma(x, y, sum);
-                }
-                c[(r * columns + s) * 4 + v] += sum;
-            }
-        }
-    }
-}
+#define FUNCTION static inline
+#define SHARED_WORDS __local const ushort*
+#define WARP_LANE ((int)(get_local_id(0) & 31))
+#ifdef MARROW_MATRIX_UNITS
+// NVIDIA's compiler takes PTX between its lines; to it a pointer to local memory is the address in the shared window that ldmatrix wants.
+#define SHARED_ADDRESS(p) ((uint)(size_t)(p))
 #endif

@@ -1,6 +1,6 @@
 /* A warp's share of a bf16 product, for CUDA C++ and OpenCL C alike. Gpu.WarpMultiply says what lies where.
    The text before gives FUNCTION, SHARED_WORDS, WARP_LANE and, where there are tensor cores, SHARED_ADDRESS. */
-#if MARROW_MATRIX_UNITS
+#ifdef MARROW_MATRIX_UNITS
 
 /* Four 8×8 tiles of 16-bit words; lane 8·i + j names row j of tile i. Lane l gets words 2·(l mod 4) and the next of row l/4 of each. */
 FUNCTION void load_tiles(uint* words, uint address)
@@ -79,10 +79,10 @@ FUNCTION void warp_multiply(SHARED_WORDS a, int aStride, int aTransposed, SHARED
         for (int v = 0; v < 4; v++)
         {
             int i = 16 * (tile / columns) + (lane >> 2) + 8 * (v >> 1), j = 8 * (tile % columns) + 2 * (lane & 3) + (v & 1);
-            float sum = c[4 * tile + v];
+            float sum = 0.0f;
             for (int k = 0; k < 16; k++)
                 sum += bf16_to_f32(a[aTransposed ? k * aStride + i : i * aStride + k]) * bf16_to_f32(b[bTransposed ? k * bStride + j : j * bStride + k]);
-            c[4 * tile + v] = sum;
+            c[4 * tile + v] += sum;
         }
     }
 }

@@ -159,7 +159,7 @@ internal sealed class CPrinter(DialectLanguage language)
                 // However long: an array becomes registers only where every index is a constant.
                 Line("#pragma unroll");
                 Line($"for (int z = 0; z < {z.Array.Count}; z++)");
-                Line($"    {z.Array.Name}[z] = 0;");
+                Line($"    {z.Array.Name}[z] = {(language == DialectLanguage.Cuda && z.Array.Type.Scalar == Scalar.Float4 ? "make_f4(0.0f, 0.0f, 0.0f, 0.0f)" : "0")};");
                 break;
             case Return r:
                 Line(r.Value is null ? "return;" : $"return {Print(r.Value)};");

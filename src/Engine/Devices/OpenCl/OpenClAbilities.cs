@@ -78,13 +78,13 @@ internal sealed unsafe record OpenClAbilities(string Standard, bool Subgroups, b
         // Compilers that are asked for what their driver disclaims write to stderr as they please.
         string? standard = !found.ClaimsSubgroups ? null : Standards.FirstOrDefault(option => Run(context, SubgroupKernel, option, SubgroupLanes, 4 * SubgroupLanes) is { } sums && SubgroupsAgree(sums));
         return new OpenClAbilities(standard ?? Standards[0], standard is not null,
-            MatrixUnitsWork(context, standard ?? Standards[0]),
+            found.IsNvidia && MatrixUnitsWork(context, standard ?? Standards[0]),
             found.ClaimsFp64 && Builds(context, Fp64Kernel), found.ClaimsFp16 && Builds(context, Fp16Kernel));
     }
 
     private static bool MatrixUnitsWork(OpenClContext context, string option)
     {
-        string source = Prelude.Of(new Dialect(DialectLanguage.OpenCl, false, false), 32) + MatrixKernel;
+        string source = Prelude.Of(new Dialect(DialectLanguage.OpenCl, false, true), 32) + MatrixKernel;
         if (Run(context, source, option, 32, 4 * 32 * 12) is not { } found)
             return false;
         for (int p = 0; p < found.Length; p++)

@@ -89,13 +89,13 @@ AttentionNode_ForwardTile(ushort* q, ushort* k, ushort* v, int* starts, ushort* 
     int c = (int)threadIdx.x % 8;
     #pragma unroll
     for (int z = 0; z < 8; z++)
-        sums[z] = 0;
+        sums[z] = make_f4(0.0f, 0.0f, 0.0f, 0.0f);
     #pragma unroll
     for (int z = 0; z < 16; z++)
-        dots[z] = 0;
+        dots[z] = make_f4(0.0f, 0.0f, 0.0f, 0.0f);
     #pragma unroll
     for (int z = 0; z < 4; z++)
-        side[z] = 0;
+        side[z] = make_f4(0.0f, 0.0f, 0.0f, 0.0f);
     #pragma unroll
     for (int z = 0; z < 16; z++)
         scores[z] = 0;

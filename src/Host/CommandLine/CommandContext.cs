@@ -21,9 +21,6 @@ internal sealed record CommandContext(IServiceProvider Services, TextWriter Outp
             text(Output);
     }
 
-    /// <summary>Tells of something that should be known but keeps nothing from being done.</summary>
-    public void Warn(string message) => Errors.WriteLine($"marrow: warning: {message}");
-
     /// <summary>Writes the result under --json; for commands that write their text as they go.</summary>
     public void ReportJson<T>(T result)
     {

@@ -25,7 +25,7 @@ internal static class EvalCommand
             command.Options.Add(option);
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) =>
         {
-            using LoadedModel loaded = LoadedModel.Open(model.Read(parse), context.Warn);
+            using LoadedModel loaded = LoadedModel.Open(model.Read(parse));
             LoadedDataset set = DatasetLoader.Load(parse.GetRequiredValue(data), new DatasetOptions
             {
                 Format = DatasetOptions.ParseFormat(parse.GetValue(format)!),

@@ -42,7 +42,7 @@ internal static class GenerateCommand
         });
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) =>
         {
-            using LoadedModel loaded = LoadedModel.Open(model.Read(parse), context.Warn);
+            using LoadedModel loaded = LoadedModel.Open(model.Read(parse));
             IReadOnlyList<int> ids = parse.GetValue(tokens) is { } given ? TokenList.Parse(given, loaded.Model.VocabularySize)
                 : Encode(loaded, parse.GetValue(prompt), parse.GetValue(chat), parse.GetValue(system));
             TokenList.Require(ids, loaded.Model.VocabularySize);

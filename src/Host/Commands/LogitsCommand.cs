@@ -20,7 +20,7 @@ internal static class LogitsCommand
         command.Options.Add(to);
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, _) =>
         {
-            using LoadedModel loaded = LoadedModel.Open(model.Read(parse), context.Warn);
+            using LoadedModel loaded = LoadedModel.Open(model.Read(parse));
             int[] ids = TokenList.Parse(parse.GetRequiredValue(tokens), loaded.Model.VocabularySize);
             using var tape = new Tape(loaded.Device);
             Tensor logits = loaded.Model.Logits(tape, TokenList.Batch(ids));

@@ -29,7 +29,7 @@ internal static class MergeCommand
             string path = parse.GetRequiredValue(to);
             if (Path.Exists(path))
                 throw new MarrowException("CL005", $"--out {Echo.Name(path, 300)} exists already; choose a new folder");
-            using LoadedModel loaded = LoadedModel.Open(model.Read(parse), context.Warn);
+            using LoadedModel loaded = LoadedModel.Open(model.Read(parse));
             MergeCertificate certificate = loaded.Adapted!.Merge(TokenList.Batch(Probe(loaded)));
             DType? type = parse.GetValue(storeAs) switch { "fp32" => DType.F32, "bf16" => DType.BF16, "fp16" => DType.F16, _ => null };
             ModelFolderWriter.Write(path, loaded.Model, loaded.Folder, type);

@@ -2,7 +2,6 @@ using System.CommandLine;
 using Marrow.Formats;
 using Marrow.Host.CommandLine;
 using Marrow.Host.Jobs;
-using Marrow.Host.Machines;
 using Marrow.Host.Progress;
 using Marrow.Host.Runs;
 using Marrow.Host.Training;
@@ -21,9 +20,7 @@ internal static class TrainCommand
         var resume = new Option<bool>("--resume") { Description = "Continue the run in output.dir from its newest checkpoint" };
         var overwrite = new Option<bool>("--overwrite") { Description = "Remove the run in output.dir and start again" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Check everything and show the plan, without training" };
-        var device = new Option<string?>("--device") { Description = "Where to compute: auto, cpu, opencl[:n] or cuda[:n]; the same as --set model.device=…", HelpName = "device" };
-        Option<string?> dump = ComputeOptions.DumpKernels();
-        var command = new Command("train", "Run one training job") { job, set, resume, overwrite, dryRun, device, dump };
+        var command = new Command("train", "Run one training job") { job, set, resume, overwrite, dryRun };
         command.Validators.Add(result =>
         {
             if (result.GetValue(resume) && result.GetValue(overwrite))
@@ -31,13 +28,13 @@ internal static class TrainCommand
         });
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, async (context, stopping) =>
         {
-            string[] settings = [.. parse.GetValue(set) ?? [], .. parse.GetValue(device) is { } on ? (string[])[$"model.device={on}"] : []];
+            string[] settings = parse.GetValue(set) ?? [];
             JobFile file = JobFile.Load(parse.GetRequiredValue(job), settings);
             RunStart start = parse.GetValue(resume) ? RunStart.Resume : parse.GetValue(overwrite) ? RunStart.Overwrite : RunStart.New;
             if (parse.GetValue(dryRun))
                 return DryRun(context, file, start, stopping);
             string again = ShellText.Command(["train", file.Path, .. settings.SelectMany(s => new[] { "--set", s }), "--resume"]);
-            RunOutcome outcome = await TrainAsync(context, file, start, parse.GetValue(dump)).ConfigureAwait(false);
+            RunOutcome outcome = await TrainAsync(context, file, start).ConfigureAwait(false);
             return Report(context, outcome, again);
         }, Register));
         return new CliCommand(command, "marrow train job.yaml", "marrow train job.yaml --dry-run",
@@ -52,8 +49,8 @@ internal static class TrainCommand
     }
 
     /// <summary>Trains a job and shows it.</summary>
-    public static Task<RunOutcome> TrainAsync(CommandContext context, JobFile job, RunStart start, string? dumpKernels = null) => context.Get<TrainingJob>().Run(
-        new TrainingRequest(job, start, (title, peak) => TrainingDisplay.Create(context.Output, context.Json, title, peak), dumpKernels));
+    public static Task<RunOutcome> TrainAsync(CommandContext context, JobFile job, RunStart start) => context.Get<TrainingJob>().Run(
+        new TrainingRequest(job, start, (title, peak) => TrainingDisplay.Create(context.Output, context.Json, title, peak)));
 
     private static int DryRun(CommandContext context, JobFile file, RunStart start, CancellationToken stopping)
     {
@@ -68,7 +65,7 @@ internal static class TrainCommand
         context.Report(new
         {
             outcome.Status, outcome.Steps, outcome.ResumedAfter, outcome.Loss, outcome.EvalLoss, outcome.Seconds, outcome.TokensPerSecond,
-            outcome.PeakBytes, outcome.Device, outcome.Kernels, outcome.Run, outcome.Adapter, outcome.Warnings, Resume = done ? null : again,
+            outcome.PeakBytes, outcome.Run, outcome.Adapter, outcome.Warnings, Resume = done ? null : again,
         }, output =>
         {
             if (!done)

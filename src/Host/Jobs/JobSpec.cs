@@ -41,13 +41,6 @@ public sealed record ModelSpec
     [Key("Where to compute: auto, cpu, opencl[:n] or cuda[:n].", Pattern = "^(auto|cpu|(opencl|cuda)(:[0-9]{1,3})?)$",
         PatternText = "auto, cpu, opencl, opencl:n, cuda or cuda:n", AlsoKnownAs = ["device_map"])]
     public string Device { get; init; } = "auto";
-
-    [Key("Type of activations in memory; auto is bf16 on a GPU whose model has bf16 weights, else fp32. Sums are fp32 always.", Choices = ["auto", "fp32", "bf16"],
-        AlsoKnownAs = ["bf16", "compute_dtype"])]
-    public string Activations { get; init; } = "auto";
-
-    [Key("The most GiB of memory to take from a GPU; null means all it has.", Min = 0, AboveMin = true, MayChangeOnResume = true, AlsoKnownAs = ["max_memory", "gpu_memory_utilization"])]
-    public double? DeviceMemoryGb { get; init; }
 }
 
 /// <summary>What is trained; the words are those of PEFT.</summary>

@@ -1,11 +1,10 @@
 using Marrow.Adapters;
 using Marrow.Adapters.Peft;
-using Marrow.Engine.Devices;
+using Marrow.Engine.Devices.Cpu;
 using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
 using Marrow.Formats.HuggingFace;
-using Marrow.Formats.Numerics;
 using Marrow.Formats.Tokenizers;
 
 namespace Marrow.Host.Models;
@@ -18,14 +17,14 @@ internal sealed class LoadedModel : IDisposable
     private readonly bool ownsFolder;
     private AdaptedModel? adapted;
 
-    private LoadedModel(Device device, ModelFolder folder, Llama model, bool ownsFolder)
+    private LoadedModel(CpuDevice device, ModelFolder folder, Llama model, bool ownsFolder)
     {
         (Device, Folder, Model, this.ownsFolder) = (device, folder, model, ownsFolder);
         tokenizer = new Lazy<ModelTokenizer?>(() => TokenizerOf(folder));
     }
 
     /// <summary>Where it computes.</summary>
-    public Device Device { get; }
+    public CpuDevice Device { get; }
 
     /// <summary>The files it came from.</summary>
     public ModelFolder Folder { get; }
@@ -45,14 +44,14 @@ internal sealed class LoadedModel : IDisposable
     /// <summary>What its texts and ids are read by.</summary>
     public ModelVocabulary Vocabulary => VocabularyOf(Folder, Tokenizer);
 
-    /// <summary>Loads model and adapter; <paramref name="notice"/> gets what should be known of the device.</summary>
+    /// <summary>Loads model and adapter.</summary>
     /// <exception cref="MarrowException">Something about the files, or about the choice, is wrong.</exception>
-    public static LoadedModel Open(ModelChoice choice, Action<string> notice)
+    public static LoadedModel Open(ModelChoice choice)
     {
         ModelFolder folder = ModelFolder.Open(ModelPath.Folder(choice.Path));
         try
         {
-            return Open(folder, choice, ownsFolder: true, notice);
+            return Open(folder, choice, ownsFolder: true);
         }
         catch
         {
@@ -63,18 +62,18 @@ internal sealed class LoadedModel : IDisposable
 
     /// <summary>Loads the model of an open folder, which stays the caller's, and the adapter.</summary>
     /// <exception cref="MarrowException">Something about the files, or about the choice, is wrong.</exception>
-    public static LoadedModel Open(ModelFolder folder, ModelChoice choice, Action<string> notice) => Open(folder, choice, ownsFolder: false, notice);
+    public static LoadedModel Open(ModelFolder folder, ModelChoice choice) => Open(folder, choice, ownsFolder: false);
 
-    private static LoadedModel Open(ModelFolder folder, ModelChoice choice, bool ownsFolder, Action<string> notice)
+    private static LoadedModel Open(ModelFolder folder, ModelChoice choice, bool ownsFolder)
     {
+        choice.RequireDevice();
         var matrices = choice.Matrices;
         using PeftFolder? adapter = choice.Adapter is { } path ? PeftFolder.Open(path) : null;
-        Device device = choice.Compute.Open(notice);
+        var device = new CpuDevice(choice.Threads ?? 0);
         Llama? model = null;
         try
         {
             model = ModelLoader.Load(device, folder, matrices);
-            model.ActivationType = choice.Compute.ActivationsOn(device, model.Weights.Any(w => w.Value.DType == DType.BF16));
             return new LoadedModel(device, folder, model, ownsFolder) { adapted = adapter is null ? null : AdaptedModel.Load(model, adapter) };
         }
         catch

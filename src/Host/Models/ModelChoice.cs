@@ -1,7 +1,6 @@
 using Marrow.Formats;
 using Marrow.Formats.Numerics;
 using Marrow.Host.Jobs;
-using Marrow.Host.Machines;
 
 namespace Marrow.Host.Models;
 
@@ -9,15 +8,12 @@ namespace Marrow.Host.Models;
 /// <param name="Path">The base model.</param>
 /// <param name="Adapter">An adapter folder, or null.</param>
 /// <param name="Dtype">The type of the frozen weights in memory: auto, fp32 or bf16.</param>
-/// <param name="On">Where it computes, and how; null takes the defaults.</param>
-internal sealed record ModelChoice(string Path, string? Adapter = null, string Dtype = "auto", ComputeChoice? On = null)
+/// <param name="Device">auto or cpu.</param>
+/// <param name="Threads">Threads on the CPU; null for one per core.</param>
+internal sealed record ModelChoice(string Path, string? Adapter = null, string Dtype = "auto", string Device = "auto", int? Threads = null)
 {
     /// <summary>What a job says of its model; the adapter to go on from is the trainer's business.</summary>
-    public static ModelChoice Of(JobSpec job, string? dumpKernels = null) => new(job.Model.Path, null, job.Model.Dtype,
-        new ComputeChoice(job.Model.Device, job.Model.Activations, job.Training.Threads, job.Model.DeviceMemoryGb, dumpKernels));
-
-    /// <summary>Where it computes, and how.</summary>
-    public ComputeChoice Compute => On ?? new ComputeChoice();
+    public static ModelChoice Of(JobSpec job) => new(job.Model.Path, null, job.Model.Dtype, job.Model.Device, job.Training.Threads);
 
     /// <summary>The type of the weight matrices in memory; null keeps what the file has.</summary>
     /// <exception cref="MarrowException">MP003: a type that this version does not compute with.</exception>
@@ -28,4 +24,12 @@ internal sealed record ModelChoice(string Path, string? Adapter = null, string D
         "bf16" => DType.BF16,
         _ => throw new MarrowException("MP003", $"dtype {Echo.Quote(Dtype)}: weights in memory are fp32 or bf16 in this version; use one of these, or auto"),
     };
+
+    /// <summary>Throws where the device is not one of this version's.</summary>
+    /// <exception cref="MarrowException">MP002.</exception>
+    public void RequireDevice()
+    {
+        if (Device is not ("auto" or "cpu"))
+            throw new MarrowException("MP002", $"device {Echo.Quote(Device)}: only the CPU is supported in this version; use cpu or auto");
+    }
 }

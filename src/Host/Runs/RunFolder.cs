@@ -125,9 +125,6 @@ public sealed class RunFolder : IDisposable
         WriteManifest(Manifest with { Steps = LastStep });
     }
 
-    /// <summary>Notes in the manifest what kernels were made; null on the CPU.</summary>
-    public void CountKernels(KernelCounts? kernels) => WriteManifest(Manifest with { Kernels = kernels });
-
     /// <summary>Ends the record.</summary>
     /// <param name="status">How it ended.</param>
     /// <param name="error">The error's message, where it failed.</param>

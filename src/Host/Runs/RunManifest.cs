@@ -17,11 +17,6 @@ public enum RunStatus
     Failed,
 }
 
-/// <summary>Kernels that a process made ready.</summary>
-/// <param name="Compiled">Built by the driver.</param>
-/// <param name="Loaded">Taken from the cache.</param>
-public sealed record KernelCounts(int Compiled, int Loaded);
-
 /// <summary>What a run was made from and with: manifest.json.</summary>
 public sealed record RunManifest
 {
@@ -57,17 +52,8 @@ public sealed record RunManifest
     /// <summary>The device that computes, as the engine names it.</summary>
     public string Device { get; init; } = "";
 
-    /// <summary>What <c>--device</c> calls it: "cpu", "opencl:0".</summary>
-    public string DeviceName { get; init; } = "";
-
-    /// <summary>Type of activations in memory.</summary>
-    public string Activations { get; init; } = "";
-
-    /// <summary>Threads on the CPU; 0 elsewhere.</summary>
+    /// <summary>Threads on the CPU.</summary>
     public int Threads { get; init; }
-
-    /// <summary>Kernels made for the device by this process; null on the CPU.</summary>
-    public KernelCounts? Kernels { get; init; }
 
     /// <summary>The base model's files.</summary>
     public IReadOnlyList<FileHash> Base { get; init; } = [];

@@ -17,7 +17,6 @@ internal static class PlanReport
         return new JsonObject
         {
             ["job"] = ResolvedJob.ToJson(plan.Job.Spec),
-            ["device"] = plan.Device.Name,
             ["steps"] = plan.Steps,
             ["parameters"] = plan.BaseValues,
             ["trained_parameters"] = plan.TrainedValues,
@@ -43,7 +42,6 @@ internal static class PlanReport
         output.WriteLine(FormattableString.Invariant($"steps     {plan.Steps:N0} of {job.Training.BatchSize} × {job.Training.GradientAccumulationSteps} examples; {plan.Data.Train.Count:N0} to train on, {plan.Data.Eval?.Count ?? 0:N0} to evaluate on"));
         output.WriteLine($"memory    about {Quantity.Bytes(plan.Memory.Total)}: weights {Quantity.Bytes(plan.Memory.Weights)}, trained values with gradients and moments {Quantity.Bytes(plan.Memory.Trainable)}, "
             + $"activations {Quantity.Bytes(plan.Memory.Total - plan.Memory.Weights - plan.Memory.Trainable)}; {Quantity.Bytes(plan.Machine.FreeBytes)} of {Quantity.Bytes(plan.Machine.TotalBytes)} free");
-        output.WriteLine($"device    {plan.Device.Name}, {plan.Device.Description}");
         output.WriteLine($"output    {Echo.Name(Path.GetFullPath(job.Output.Dir), 300)}");
         foreach (LoadedDataset file in plan.Data.Files)
         {

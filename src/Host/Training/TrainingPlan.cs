@@ -1,7 +1,6 @@
 using Marrow.Adapters;
 using Marrow.Engine.Models;
 using Marrow.Engine.Training;
-using Marrow.Engine.Devices;
 using Marrow.Engine;
 using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
@@ -50,10 +49,7 @@ internal sealed class TrainingPlan : IDisposable
     /// <summary>What training will take.</summary>
     public required MemoryEstimate Memory { get; init; }
 
-    /// <summary>Where it will be trained.</summary>
-    public required DeviceListing Device { get; init; }
-
-    /// <summary>What the machine, or the GPU, has.</summary>
+    /// <summary>What the machine has.</summary>
     public required MachineMemory Machine { get; init; }
 
     /// <summary>What should be known but keeps nothing from being done.</summary>
@@ -67,7 +63,7 @@ internal sealed class TrainingPlan : IDisposable
         JobPaths.Check(job);
         job = Tuning.Settled(job);
         ModelChoice choice = ModelChoice.Of(job.Spec);
-        DeviceListing device = choice.Compute.Find();
+        choice.RequireDevice();
         DType? matrices = choice.Matrices;
         try
         {
@@ -85,7 +81,7 @@ internal sealed class TrainingPlan : IDisposable
             ModelTokenizer? tokenizer = LoadedModel.TokenizerOf(folder);
             (long all, long trained, int? layers) = Layout(folder, job.Spec, warnings);
             TrainingData data = TrainingData.Load(job.Spec, LoadedModel.VocabularyOf(folder, tokenizer), stopping);
-            MemoryEstimate memory = Estimate(folder, matrices, trained, job.Spec, data, device);
+            MemoryEstimate memory = Estimate(folder, matrices, trained, job.Spec, data);
             var plan = new TrainingPlan(job, start, folder)
             {
                 Tokenizer = tokenizer,
@@ -95,8 +91,7 @@ internal sealed class TrainingPlan : IDisposable
                 TrainedValues = trained,
                 AdaptedLayers = layers,
                 Memory = memory,
-                Device = device,
-                Machine = device.Capabilities is { IsCpu: false } gpu ? OnGpu(gpu, job.Spec.Model.DeviceMemoryGb) : MachineMemory.Read(),
+                Machine = MachineMemory.Read(),
                 Warnings = warnings,
             };
             plan.Judge(warnings);
@@ -149,20 +144,12 @@ internal sealed class TrainingPlan : IDisposable
         return (all, tuning.Parameters.Count, (tuning as AdaptedModel)?.Layers.Count);
     }
 
-    private static MachineMemory OnGpu(DeviceCapabilities gpu, double? limit)
-    {
-        long bytes = Math.Min(gpu.MemoryBytes, limit is { } gb ? (long)(gb * (1L << 30)) : long.MaxValue);
-        return new MachineMemory(bytes, bytes);
-    }
-
-    private static MemoryEstimate Estimate(ModelFolder folder, DType? matrices, long trained, JobSpec job, TrainingData data, DeviceListing device)
+    private static MemoryEstimate Estimate(ModelFolder folder, DType? matrices, long trained, JobSpec job, TrainingData data)
     {
         bool half = folder.Tensors.Tensors.Values.Any(t => t.Shape.Count == 2 && t.DType == DType.BF16);
         int row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
         int tokens = (int)Math.Min(data.Train.Tokens, (long)job.Training.BatchSize * row);
-        bool narrow = job.Model.Activations == "bf16" || (job.Model.Activations == "auto" && device.Capabilities is { IsCpu: false } && (matrices ?? (half ? DType.BF16 : DType.F32)) == DType.BF16);
-        DType activations = narrow ? DType.BF16 : DType.F32;
-        var estimate = MemoryEstimate.For(folder.Config, matrices ?? (half ? DType.BF16 : DType.F32), trained, tokens, job.Training.ActivationCheckpointing, activations);
+        var estimate = MemoryEstimate.For(folder.Config, matrices ?? (half ? DType.BF16 : DType.F32), trained, tokens, job.Training.ActivationCheckpointing);
         // Trained weights take the place of the base's.
         return job.Adapter.Method == "full" ? estimate with { Weights = 0 } : estimate;
     }
@@ -171,7 +158,7 @@ internal sealed class TrainingPlan : IDisposable
     {
         if (Memory.Total > Machine.TotalBytes)
             throw new MarrowException("ME001", $"training would take about {Quantity.Bytes(Memory.Total)} (weights {Quantity.Bytes(Memory.Weights)}, trained values {Quantity.Bytes(Memory.Trainable)}, "
-                + $"activations {Quantity.Bytes(Memory.Activations)}), and {(Device.Capabilities is { IsCpu: false } ? Device.Name : "this process")} may use {Quantity.Bytes(Machine.TotalBytes)}; lower training.batch_size or data.max_length, "
+                + $"activations {Quantity.Bytes(Memory.Activations)}), and this process may use {Quantity.Bytes(Machine.TotalBytes)}; lower training.batch_size or data.max_length, "
                 + "set training.activation_checkpointing: true or model.dtype: bf16, or take a smaller model");
         if (Memory.Total > Machine.FreeBytes)
             warnings.Add($"training takes about {Quantity.Bytes(Memory.Total)}, and {Quantity.Bytes(Machine.FreeBytes)} are free now; close other programs or lower training.batch_size");

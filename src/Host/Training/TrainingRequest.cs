@@ -8,8 +8,7 @@ namespace Marrow.Host.Training;
 /// <param name="Job">The job.</param>
 /// <param name="Start">What to do where its run folder holds a run.</param>
 /// <param name="Display">Makes what shows the run; given the title and the device's peak in FLOP/s.</param>
-/// <param name="DumpKernels">The folder that gets the text of every kernel used, or null.</param>
-internal sealed record TrainingRequest(JobFile Job, RunStart Start, Func<string, double?, ITrainingDisplay> Display, string? DumpKernels = null);
+internal sealed record TrainingRequest(JobFile Job, RunStart Start, Func<string, double?, ITrainingDisplay> Display);
 
 /// <summary>How a run ended.</summary>
 /// <param name="Status">completed or cancelled; errors are thrown.</param>
@@ -23,8 +22,6 @@ internal sealed record TrainingRequest(JobFile Job, RunStart Start, Func<string,
 /// <param name="TokensPerSecond">The mean rate of this process.</param>
 /// <param name="PeakBytes">Most memory that tensors held.</param>
 /// <param name="Warnings">What should be known but kept nothing from being done.</param>
-/// <param name="Device">Where it ran.</param>
-/// <param name="Kernels">Kernels made for the device, or null on the CPU.</param>
 internal sealed record RunOutcome(
     RunStatus Status, string Run, string? Adapter, int Steps, int ResumedAfter, double? Loss, double? EvalLoss, double Seconds,
-    double TokensPerSecond, long PeakBytes, IReadOnlyList<string> Warnings, string Device, KernelCounts? Kernels);
+    double TokensPerSecond, long PeakBytes, IReadOnlyList<string> Warnings);

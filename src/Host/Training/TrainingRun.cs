@@ -1,12 +1,8 @@
 using Marrow.Adapters;
 using Marrow.Engine.Cpu;
-using Marrow.Engine.Devices;
-using Marrow.Engine.Devices.Cpu;
 using Marrow.Engine.Training;
 using Marrow.Formats;
-using Marrow.Formats.Numerics;
 using Marrow.Host.Jobs;
-using Marrow.Host.Machines;
 using Marrow.Host.Models;
 using Marrow.Host.Progress;
 using Marrow.Host.Runs;
@@ -25,9 +21,7 @@ internal static partial class TrainingRun
         foreach (string warning in plan.Warnings)
             Warn(log, warning);
         RunManifest made = Describe(plan, stopping);
-        using LoadedModel loaded = LoadedModel.Open(plan.Folder, ModelChoice.Of(plan.Job.Spec, request.DumpKernels), message => Warn(log, message));
-        if (loaded.Device is KernelDevice gpu)
-            SelfTest.Require(gpu, loaded.Model.ActivationType, stopping);
+        using LoadedModel loaded = LoadedModel.Open(plan.Folder, ModelChoice.Of(plan.Job.Spec));
         using FineTuning tuning = Tuning.Of(loaded.Model, plan.Job.Spec, []);
         using var trainer = new Trainer(loaded.Model, tuning.Parameters, plan.Data.Train, plan.Options(), plan.Data.Eval);
         using RunFolder run = RunFolder.Open(plan.Job, request.Start, time);
@@ -36,22 +30,15 @@ internal static partial class TrainingRun
         if (request.Start == RunStart.Resume)
         {
             run.RequireSameFiles(made);
-            if (run.Manifest.Device != loaded.Device.Description)
-                Warn(log, $"the run began on {run.Manifest.Device} and goes on on {loaded.Device.Description}: it goes on rightly, but not with the same bits");
             Restore(trainer, checkpoints, identity, log);
         }
         int after = trainer.Step;
-        var pool = (loaded.Device as CpuDevice)?.Pool;
-        made = made with
-        {
-            Device = loaded.Device.Description, DeviceName = loaded.Device.Name, Threads = pool?.Threads ?? 0,
-            Activations = loaded.Model.ActivationType == DType.BF16 ? "bf16" : "fp32",
-        };
+        made = made with { Device = loaded.Device.Description, Threads = loaded.Device.Pool.Threads };
         run.Begin(made, after);
         long began = time.GetTimestamp();
         try
         {
-            using ITrainingDisplay display = request.Display(Path.GetFileName(run.Root), pool is null ? null : FmaPeak.AllCores(pool) * 1e9);
+            using ITrainingDisplay display = request.Display(Path.GetFileName(run.Root), FmaPeak.AllCores(loaded.Device.Pool) * 1e9);
             var recorder = new RunRecorder(run, checkpoints, identity, display);
             bool finished = trainer.Run(recorder, stopping) == TrainingOutcome.Finished;
             string result = tuning is AdaptedModel ? run.Adapter : run.Model;
@@ -61,10 +48,9 @@ internal static partial class TrainingRun
                     recorder.CheckpointDue(trainer);
                 tuning.Save(result, plan.Folder);
             }
-            run.CountKernels(KernelsOf(loaded.Device));
             run.End(finished ? RunStatus.Completed : RunStatus.Cancelled);
             return new RunOutcome(run.Manifest.Status, run.Root, finished ? result : null, trainer.Step, after, run.LastLoss, run.LastEvaluation,
-                time.GetElapsedTime(began).TotalSeconds, recorder.TokensPerSecond, recorder.PeakBytes, plan.Warnings, loaded.Device.Name, KernelsOf(loaded.Device));
+                time.GetElapsedTime(began).TotalSeconds, recorder.TokensPerSecond, recorder.PeakBytes, plan.Warnings);
         }
         catch (Exception error)
         {
@@ -80,8 +66,6 @@ internal static partial class TrainingRun
             throw;
         }
     }
-
-    private static KernelCounts? KernelsOf(Device device) => device is KernelDevice gpu ? new KernelCounts(gpu.Compiled, gpu.Loaded) : null;
 
     private static void Restore(Trainer trainer, CheckpointStore checkpoints, string identity, ILogger log)
     {

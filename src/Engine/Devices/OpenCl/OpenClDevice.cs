@@ -13,7 +13,6 @@ public sealed unsafe class OpenClDevice : KernelDevice
     private readonly HashSet<nint> _reserved = [];
     private readonly KernelCache? _cache;
     private readonly KernelDump? _dump;
-    private readonly Action<string>? _notice;
     private readonly string _buildOptions;
     private readonly string _identity;
     private readonly long _memoryLimit;
@@ -24,7 +23,7 @@ public sealed unsafe class OpenClDevice : KernelDevice
 
     private OpenClDevice(OpenClFound found, string name, string description, DeviceOptions options)
     {
-        (Name, Description, _api, _identity, _notice) = (name, description, found.Api, found.Identity, options.Notice);
+        (Name, Description, _api, _identity, Notice, TuningFile) = (name, description, found.Api, found.Identity, options.Notice, options.Tuning);
         _cache = KernelCache.For(options);
         _dump = options.DumpKernels is { } folder ? new KernelDump(folder, "cl") : null;
         _context = new OpenClContext(found, name, OutOfMemory);
@@ -198,7 +197,7 @@ public sealed unsafe class OpenClDevice : KernelDevice
         }
         _cache.Remove(text.Source, _buildOptions, _identity);
         if (!_toldRefusal)
-            _notice?.Invoke($"{Name}: the driver refuses kernels that it compiled earlier; they are compiled again");
+            Notice?.Invoke($"{Name}: the driver refuses kernels that it compiled earlier; they are compiled again");
         _toldRefusal = true;
         return 0;
     }

@@ -32,6 +32,15 @@ public abstract class KernelDevice : Device
     /// <exception cref="MarrowException">DV010 the device failed or went away.</exception>
     public abstract void Synchronize();
 
+    /// <summary>The file of tuned choices, where the device was opened with one.</summary>
+    internal string? TuningFile { get; init; }
+
+    /// <summary>Receives one line for each thing that works otherwise than asked for.</summary>
+    internal Action<string>? Notice { get; init; }
+
+    /// <summary>How products of matrices are computed here.</summary>
+    internal MatMulTiles Tiles => field ??= MatMulTiles.Of(this);
+
     /// <summary>The language and the device's abilities that kernels are translated for.</summary>
     internal abstract Dialect Dialect { get; }
 

@@ -163,6 +163,18 @@ internal sealed partial class FunctionReader
                 Finish(new Call(text + "({0}, {1})", v, result, true));
                 return true;
             }
+            case "CopyEight":
+                Effect(new Call(_unit switch
+                {
+                    { Language: DialectLanguage.OpenCl } => "*(__local ushort8*)({0}) = *(__global ushort8*)({1})",
+                    { MatrixUnits: true } => "asm volatile(\"cp.async.cg.shared.global [%0], [%1], 16;\" :: \"r\"((uint)__cvta_generic_to_shared({0})), \"l\"({1}) : \"memory\")",
+                    _ => "*(uint4*)({0}) = *(const uint4*)({1})",
+                }, Pop(2), CType.Void, true));
+                return true;
+            case "CopiesDone":
+                if (_unit is { Language: DialectLanguage.Cuda, MatrixUnits: true })
+                    Effect(new Call("asm volatile(\"cp.async.wait_all;\" ::: \"memory\")", [], CType.Void, true));
+                return true;
             case "WarpMultiply":
                 Effect(new Call("warp_multiply({0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8})", Pop(9), CType.Void, true));
                 return true;

@@ -53,6 +53,15 @@ public static class Gpu
     public static int AtomicMax(ref int place, int value) => throw OnDeviceOnly();
 
     /// <summary>
+    /// Begins to copy eight 16-bit elements to shared memory, of which both places are multiples of 16 bytes: past the registers where tensor cores
+    /// are, at once elsewhere. They may be read after <see cref="CopiesDone"/> and a barrier.
+    /// </summary>
+    public static void CopyEight<T>(Shared<BFloat16> to, View<T> from) where T : unmanaged => throw OnDeviceOnly();
+
+    /// <summary>Waits until everything that this lane began to copy by <see cref="CopyEight"/> has arrived.</summary>
+    public static void CopiesDone() => throw OnDeviceOnly();
+
+    /// <summary>
     /// One step of a bf16 matrix product by 32 consecutive lanes (a warp): c += a·b over 16 values of k, a: [16·rows, 16], b: [16, 8·columns],
     /// on tensor cores where the device has them and by plain loops elsewhere. Element (i, k) of a lies at a[i·aStride + k], or at
     /// a[k·aStride + i] with <paramref name="aTransposed"/>; element (k, j) of b at b[j·bStride + k], or at b[k·bStride + j] with <paramref name="bTransposed"/>.

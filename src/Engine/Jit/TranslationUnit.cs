@@ -25,6 +25,8 @@ internal sealed class TranslationUnit(string kernel, Dialect dialect, int lanes)
 
     public DialectLanguage Language => dialect.Language;
 
+    public bool MatrixUnits => dialect.MatrixUnits;
+
     public int Lanes => lanes;
 
     /// <summary>Whether lanes wait for each other anywhere.</summary>

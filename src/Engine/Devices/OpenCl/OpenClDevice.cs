@@ -13,7 +13,6 @@ public sealed unsafe class OpenClDevice : KernelDevice
     private readonly HashSet<nint> _reserved = [];
     private readonly KernelCache? _cache;
     private readonly KernelDump? _dump;
-    private readonly Action<string>? _notice;
     private readonly long _memoryLimit;
     private OpenClStaging? _staging;
     private int _unflushed;
@@ -22,7 +21,7 @@ public sealed unsafe class OpenClDevice : KernelDevice
 
     private OpenClDevice(OpenClFound found, string name, string description, DeviceOptions options)
     {
-        (Name, Description, _api, Identity, _notice) = (name, description, found.Api, found.Identity, options.Notice);
+        (Name, Description, _api, Identity, Notice, TuningFile) = (name, description, found.Api, found.Identity, options.Notice, options.Tuning);
         _cache = KernelCache.For(options);
         _dump = options.DumpKernels is { } folder ? new KernelDump(folder, "cl") : null;
         _context = new OpenClContext(found, name, OutOfMemory);
@@ -202,7 +201,7 @@ public sealed unsafe class OpenClDevice : KernelDevice
         }
         _cache.Remove(text.Source, BuildOptions, Identity);
         if (!_toldRefusal)
-            _notice?.Invoke($"{Name}: the driver refuses kernels that it compiled earlier; they are compiled again");
+            Notice?.Invoke($"{Name}: the driver refuses kernels that it compiled earlier; they are compiled again");
         _toldRefusal = true;
         return 0;
     }

@@ -36,21 +36,8 @@ internal static class StepRun
             HeadDim = 64, MaxPositions = 2048, RmsNormEps = 1e-5,
         };
         using Llama model = ModelLoader.Create(device, config, 1);
-        var targets = new TargetSelection { TargetModules = new ModulePattern(ModulePattern.AllLinear) };
-        using FineTuning tuning = method switch
-        {
-            "lora" => new AdaptedModel(model, new LoraConfig { R = r, LoraAlpha = 2 * r, Targets = targets }, 1),
-            "bone" => new AdaptedModel(model, new MissConfig { R = r, Targets = targets }, 1),
-            "bat" => new AdaptedModel(model, new BatConfig { R = r, Targets = targets }, 1),
-            "full" => new Full(model),
-            _ => throw new MarrowException("PF001", $"'{method}' is not a method to measure; known are lora, bone, bat and full. [PF001]"),
-        };
-        var random = new SeededRandom(3, 0);
-        TokenDataset data = TokenDataset.From(Enumerable.Range(0, Batch).Select(_ =>
-        {
-            int[] ids = [.. Enumerable.Range(0, Length).Select(_ => (int)(random.NextDouble() * Vocabulary))];
-            return new TokenExample(ids, ids);
-        }));
+        using FineTuning tuning = Tune(model, method, r);
+        TokenDataset data = RandomTokens(Vocabulary, Batch, Length);
         using var trainer = new Trainer(model, tuning.Parameters, data, new TrainingOptions { MaxSteps = int.MaxValue, BatchSize = Batch });
         List<double> milliseconds = [], shares = [];
         long bytes = 0;
@@ -72,7 +59,34 @@ internal static class StepRun
             Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0, Median(shares), bytes);
     }
 
-    private static double Median(List<double> values)
+    /// <summary>Attaches a method of rank <paramref name="r"/> to all linear layers; "full" trains everything.</summary>
+    /// <exception cref="MarrowException">PF001 the method is not one to measure.</exception>
+    public static FineTuning Tune(Llama model, string method, int r)
+    {
+        var targets = new TargetSelection { TargetModules = new ModulePattern(ModulePattern.AllLinear) };
+        return method switch
+        {
+            "lora" => new AdaptedModel(model, new LoraConfig { R = r, LoraAlpha = 2 * r, Targets = targets }, 1),
+            "bone" => new AdaptedModel(model, new MissConfig { R = r, Targets = targets }, 1),
+            "bat" => new AdaptedModel(model, new BatConfig { R = r, Targets = targets }, 1),
+            "full" => new Full(model),
+            _ => throw new MarrowException("PF001", $"'{method}' is not a method to measure; known are lora, bone, bat and full. [PF001]"),
+        };
+    }
+
+    /// <summary>Sequences of random tokens, every one a target.</summary>
+    public static TokenDataset RandomTokens(int vocabulary, int sequences, int length)
+    {
+        var random = new SeededRandom(3, 0);
+        return TokenDataset.From(Enumerable.Range(0, sequences).Select(_ =>
+        {
+            int[] ids = [.. Enumerable.Range(0, length).Select(_ => (int)(random.NextDouble() * vocabulary))];
+            return new TokenExample(ids, ids);
+        }));
+    }
+
+    /// <summary>The middle one.</summary>
+    public static double Median(List<double> values)
     {
         values.Sort();
         return values[values.Count / 2];

@@ -38,31 +38,32 @@ internal sealed unsafe record OpenClAbilities(string Standard, bool Subgroups, b
 
     // All four layouts of a and b in turn, with small integers that bf16 holds exactly: each lane tells its 12 values of [16, 24] = [16, 16]·[16, 24].
     private const string MatrixKernel = """
+        #define LAYOUT(number, at, bt) \
+            for (int p = lane; p < 24 * 24; p += 32) \
+            { \
+                int r = p / 24, q = p % 24; \
+                if (r < 16) \
+                    a[p] = f32_to_bf16((float)(at ? (q + 2 * r) % 5 - 2 : (r + 2 * q) % 5 - 2)); \
+                b[p] = f32_to_bf16((float)(bt ? (3 * r + q) % 7 - 3 : (3 * q + r) % 7 - 3)); \
+            } \
+            for (int v = 0; v < 12; v++) \
+                c[v] = 0.0f; \
+            barrier(CLK_LOCAL_MEM_FENCE); \
+            warp_multiply(a, 24, at, b, 24, bt, c, 1, 3); \
+            for (int v = 0; v < 12; v++) \
+                out[(32 * number + lane) * 12 + v] = (int)c[v]; \
+            barrier(CLK_LOCAL_MEM_FENCE);
+
         kernel __attribute__((reqd_work_group_size(32, 1, 1))) void probe(global int* out)
         {
             local ushort a[16 * 24] __attribute__((aligned(16)));
             local ushort b[24 * 24] __attribute__((aligned(16)));
             int lane = (int)get_local_id(0);
-            for (int layout = 0; layout < 4; layout++)
-            {
-                int at = layout & 1, bt = layout >> 1;
-                for (int p = lane; p < 24 * 24; p += 32)
-                {
-                    int r = p / 24, q = p % 24;
-                    if (r < 16)
-                        a[p] = f32_to_bf16((float)(at ? (q + 2 * r) % 5 - 2 : (r + 2 * q) % 5 - 2));
-                    b[p] = f32_to_bf16((float)(bt ? (3 * r + q) % 7 - 3 : (3 * q + r) % 7 - 3));
-                }
-                barrier(CLK_LOCAL_MEM_FENCE);
-                float c[12] = { 0 };
-                if (layout == 0) warp_multiply(a, 24, 0, b, 24, 0, c, 1, 3);
-                if (layout == 1) warp_multiply(a, 24, 1, b, 24, 0, c, 1, 3);
-                if (layout == 2) warp_multiply(a, 24, 0, b, 24, 1, c, 1, 3);
-                if (layout == 3) warp_multiply(a, 24, 1, b, 24, 1, c, 1, 3);
-                for (int v = 0; v < 12; v++)
-                    out[(32 * layout + lane) * 12 + v] = (int)c[v];
-                barrier(CLK_LOCAL_MEM_FENCE);
-            }
+            float c[12];
+            LAYOUT(0, 0, 0)
+            LAYOUT(1, 1, 0)
+            LAYOUT(2, 0, 1)
+            LAYOUT(3, 1, 1)
         }
 
         """;

@@ -146,7 +146,7 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
             EmbeddingNode.Gather(gpu, x, rows!, first, xc);
             MatMul.Run(xc, false, w, true, z);
             Tensor dz = withGradient && x.DType != DType.F32 ? tape.New(z.Shape, x.DType) : z;
-            gpu.Launch(LossRows, new Grid(gpu.LanesFor(v), count), z, dz, Arg.At(rows!, first), targets, rowLoss, v, Quads.InRows(v, z, dz), scale, withGradient);
+            gpu.Launch(LossRows, new Grid(gpu.LanesFor(v, 512), count), z, dz, Arg.At(rows!, first), targets, rowLoss, v, Quads.InRows(v, z, dz), scale, withGradient);
             if (dw is not null)
                 MatMul.Run(dz, true, xc, false, dw, accumulate: true);
             if (dx is not null)

@@ -1,7 +1,7 @@
 using Marrow.Engine.Devices;
 using Xunit.Abstractions;
 
-namespace Marrow.Engine.Tests;
+namespace Marrow.Tests;
 
 /// <summary>The devices that tests compare with the CPU's results, opened once: the first of each kind that this machine has.</summary>
 public sealed class KernelDevices : IDisposable

@@ -89,9 +89,6 @@ internal static unsafe partial class MatMul
         return KernelTranslator.Translate(kernel, new DType[constants.Length], constants, tile.Lanes, dialect);
     }
 
-    // Where a vendor's library for products comes in: true where it has done this one.
-    private static bool RunByLibrary(KernelDevice gpu, in Product p) => false;
-
     // Rows of four at a time: every row, and every product of many, starts at a multiple of four elements.
     private static bool IsWide(Tensor t, int width, long stride) => Quads.InRows(width, t) > 0 && stride % 4 == 0;
 

@@ -20,7 +20,7 @@ public sealed unsafe class CudaDevice : KernelDevice
 
     private CudaDevice(CudaFound found, Nvrtc nvrtc, string name, DeviceOptions options)
     {
-        (Name, Description, Capabilities, _driver, _options) = (name, found.Description, found.Capabilities, found.Driver, options);
+        (Name, Description, Capabilities, _driver, _options, Notice, TuningFile) = (name, found.Description, found.Capabilities, found.Driver, options, options.Notice, options.Tuning);
         _dump = options.DumpKernels is { } folder ? new KernelDump(folder, "cu") : null;
         _memoryLimit = Math.Min(options.MemoryLimit ?? long.MaxValue, Capabilities.MemoryBytes);
         Dialect = new Dialect(DialectLanguage.Cuda, true, Capabilities.MatrixUnits);
@@ -51,7 +51,7 @@ public sealed unsafe class CudaDevice : KernelDevice
             _context.Enter();
             _blas = CublasLt.Find(_context, Name, _options.LibraryFolders, out string whyNot);
             if (_blas is null)
-                _options.Notice?.Invoke($"{Name}: {whyNot}; matrix products run on Marrow's own kernels");
+                Notice?.Invoke($"{Name}: {whyNot}; matrix products run on Marrow's own kernels");
             return _blas;
         }
     }

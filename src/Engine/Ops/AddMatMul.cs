@@ -8,10 +8,12 @@ public static partial class Ops
 {
     /// <summary>
     /// y + scale·h·w, computed into y's own buffer: the low-rank side path of an adapter. y: [N, out], h: [N, r],
-    /// w: [r, out], or [out, r] with <paramref name="transposed"/>; all fp32. y must not be used afterwards, and nothing may have kept it for backward.
+    /// w: [r, out] fp32, or [out, r] with <paramref name="transposed"/>. y must not be used afterwards, and nothing may have kept it for backward.
     /// </summary>
     public static Tensor AddMatMul(Tensor y, Tensor h, Tensor w, bool transposed, float scale = 1f)
     {
+        Check.Activation("add_matmul", y, "y");
+        Check.Activation("add_matmul", h, "h");
         Check.Type("add_matmul", w, "w", DType.F32);
         int outputs = transposed ? w.Shape.Rows : w.Shape.Last, inner = transposed ? w.Shape.Last : w.Shape.Rows;
         Check.LastDim("add_matmul", h, "h", inner);

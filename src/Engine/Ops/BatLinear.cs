@@ -1,6 +1,8 @@
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine;
@@ -9,17 +11,19 @@ public static partial class Ops
 {
     /// <summary>
     /// y = x·W'ᵀ + b with W' made of r×r blocks W'[a,c] = W[a,c]·(I + D[a]) + D[a], a the block of outputs (spec/adapters.md §2.3).
-    /// x: [N, in], w: [out, in] frozen (fp32 or bf16), d: [out/r, r, r]; r divides in and out. W' is made anew in backward, not kept.
+    /// x: [N, in], w: [out, in] frozen (fp32 or bf16), d: [out/r, r, r] fp32; r divides in and out. W' is made anew in backward, not kept.
     /// </summary>
     public static Tensor BatLinear(Tensor x, Tensor w, Tensor d, Tensor? b = null)
     {
         int outputs = w.Shape.Rows, inputs = w.Shape.Last, r = d.Shape.Last;
+        Check.Activation("bat_linear", x, "x");
+        Check.Type("bat_linear", d, "d", DType.F32);
         Check.LastDim("bat_linear", x, "x", inputs);
         Check.True("bat_linear", !w.NeedsGrad && b is not { NeedsGrad: true }, "w and b must be frozen.");
         Check.True("bat_linear", inputs % r == 0 && outputs % r == 0, $"w ({w}) must divide into [{r},{r}] blocks.");
         Check.Is("bat_linear", d, "d", new Shape(outputs / r, r, r));
         Tape tape = x.Tape!;
-        Tensor y = tape.New(new Shape(x.Shape.Rows, outputs));
+        Tensor y = tape.NewActivation(new Shape(x.Shape.Rows, outputs));
         int scope = tape.Open();
         MatMul.Run(x, false, BatLinearNode.Weight(tape, w, d), true, y);
         tape.Close(scope);
@@ -35,9 +39,11 @@ public static partial class Ops
     }
 }
 
-/// <summary>The reference, CPU bodies and backward of the linear layer with block-affine weight.</summary>
+/// <summary>The reference, bodies and backward of the linear layer with block-affine weight.</summary>
 internal sealed unsafe class BatLinearNode : Node
 {
+    private static readonly Kernel WeightEach = Kernel.Of(typeof(BatLinearNode), nameof(WeightKernel));
+
     public Tensor X = null!, W = null!, D = null!;
 
     public static NdArray Reference(NdArray x, NdArray w, NdArray d, NdArray? b) => LinearNode.Reference(x, ReferenceWeight(w, d), b);
@@ -60,10 +66,18 @@ internal sealed unsafe class BatLinearNode : Node
         return adapted;
     }
 
-    /// <summary>W' as an activation, fp32 [out, in].</summary>
+    /// <summary>W' as an activation, [out, in].</summary>
     public static Tensor Weight(Tape tape, Tensor w, Tensor d)
     {
-        Tensor adapted = tape.New(w.Shape);
+        Tensor adapted = tape.NewActivation(w.Shape);
+        if (w.Device is KernelDevice gpu)
+        {
+            int inputs = w.Shape.Last, r = d.Shape.Last, quads = r % 4 == 0 ? Quads.InRows(inputs, w, d, adapted) : 0, lanes = quads > 0 ? quads : inputs;
+            gpu.Launch(WeightEach, new Grid(gpu.LanesFor(lanes), w.Shape.Rows), w, d, adapted, inputs, r, quads);
+            // r rows of W are [in, r] when read block by block.
+            MatMul.RunMany(d.Shape[0], w, false, (long)r * inputs, d, false, r * r, adapted, (long)r * inputs, inputs, r, r, true);
+            return adapted;
+        }
         WorkerPool pool = ((CpuDevice)w.Device).Pool;
         var body = new WeightBody { W = w, D = d.F32, Adapted = adapted.F32, R = d.Shape.Last, Pool = pool };
         pool.For(d.Shape[0], ref body);
@@ -76,12 +90,39 @@ internal sealed unsafe class BatLinearNode : Node
         {
             Tensor g = Tape.New(W.Shape);
             MatMul.Run(grad, true, X, false, g);
-            WorkerPool pool = ((CpuDevice)W.Device).Pool;
-            var body = new BlockBody { W = W, G = g.F32, Dd = dd.F32, R = D.Shape.Last, Pool = pool };
-            pool.For(D.Shape[0], ref body);
+            if (g.Device is KernelDevice gpu)
+            {
+                int inputs = W.Shape.Last, r = D.Shape.Last;
+                MatMul.RunMany(D.Shape[0], W, true, (long)r * inputs, g, false, (long)r * inputs, dd, r * r, r, r, inputs, true);
+                BlockSumNode.Sum(gpu, g, dd, true);
+            }
+            else
+            {
+                AddBlocks(g, dd);
+            }
         }
         if (GradOf(X, out bool accumulate) is { } dx)
             MatMul.Run(grad, false, Weight(Tape, W, D), false, dx, accumulate: accumulate);
+    }
+
+    private void AddBlocks(Tensor g, Tensor dd)
+    {
+        WorkerPool pool = ((CpuDevice)W.Device).Pool;
+        var body = new BlockBody { W = W, G = g.F32, Dd = dd.F32, R = D.Shape.Last, Pool = pool };
+        pool.For(D.Shape[0], ref body);
+    }
+
+    // W + D's rows side by side, a group for each row.
+    [Kernel]
+    private static void WeightKernel<TW, TY>(View<TW> ws, View<float> ds, View<TY> ys, int inputs, int r, int quads) where TW : unmanaged where TY : unmanaged
+    {
+        View<TW> w = ws.At((long)Gpu.Group * inputs);
+        View<float> d = ds.At((long)Gpu.Group * r);
+        View<TY> y = ys.At((long)Gpu.Group * inputs);
+        for (int q = Gpu.Lane; q < quads; q += Gpu.Lanes)
+            y.Store4(4 * q, w.Load4(4 * q) + d.Load4(4 * q % r));
+        for (int i = 4 * quads + Gpu.Lane; i < inputs; i += Gpu.Lanes)
+            y.Store(i, w.Load(i) + d[i % r]);
     }
 
     // r rows of W are [in, r] when read block by block, so a whole block row is one product with D[a].

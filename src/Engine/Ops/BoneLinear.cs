@@ -1,7 +1,9 @@
 using System.Numerics;
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine;
@@ -10,19 +12,20 @@ public static partial class Ops
 {
     /// <summary>
     /// y = x·W'ᵀ + b with W'[o, i] = W[o, i] + D[i mod r, o] (Bone, MiSS balance; spec/adapters.md §2.1).
-    /// x: [N, in], w: [out, in] frozen (fp32 or bf16), d: [r, out]; any r. Two ways, equal up to rounding: few rows add (Σ blocks of x)·D to
+    /// x: [N, in], w: [out, in] frozen (fp32 or bf16), d: [r, out] fp32; any r. Two ways, equal up to rounding: few rows add (Σ blocks of x)·D to
     /// x·Wᵀ; many rows multiply by W', which costs in·out additions instead of N·r·out multiplications, once forward and once backward.
     /// </summary>
     public static Tensor BoneLinear(Tensor x, Tensor w, Tensor d, Tensor? b = null)
     {
         int outputs = w.Shape.Rows, inputs = w.Shape.Last, r = d.Shape.Rows;
+        Check.Activation("bone_linear", x, "x");
         Check.LastDim("bone_linear", x, "x", inputs);
         Check.Type("bone_linear", d, "d", DType.F32);
         Check.Is("bone_linear", d, "d", new Shape(r, outputs));
-        if (w.NeedsGrad || b is { NeedsGrad: true } || (long)x.Shape.Rows * r < BoneLinearNode.RowsPerInput * (long)inputs)
+        if (w.NeedsGrad || b is { NeedsGrad: true } || !BoneLinearNode.WeightPays(x.Device, x.Shape.Rows, r, inputs))
             return AddMatMul(Linear(x, w, b), BlockSum(x, r), d, transposed: false);
         Tape tape = x.Tape!;
-        Tensor y = tape.New(new Shape(x.Shape.Rows, outputs));
+        Tensor y = tape.NewActivation(new Shape(x.Shape.Rows, outputs));
         int scope = tape.Open();
         MatMul.Run(x, false, BoneLinearNode.Weight(tape, w, d), true, y);
         tape.Close(scope);
@@ -39,11 +42,16 @@ public static partial class Ops
     }
 }
 
-/// <summary>The reference, CPU body and backward of the linear layer with a shared block added to every shard.</summary>
+/// <summary>The reference, bodies and backward of the linear layer with a shared block added to every shard.</summary>
 internal sealed unsafe class BoneLinearNode : Node
 {
-    /// <summary>From N·r = RowsPerInput·in on, making W' is the cheaper way.</summary>
-    public const int RowsPerInput = 32;
+    // From N·r = 32·in on processors, and from N = 2·in on GPUs, where moving W' costs more than its products save.
+    private const int RanksPerInput = 32, RowsPerInput = 2;
+
+    // Of W' that a group makes at once: outputs, and columns of each shard.
+    private const int SlabRows = 32, SlabColumns = 64, MostShardParts = 8;
+
+    private static readonly Kernel WeightSlabs = Kernel.Of(typeof(BoneLinearNode), nameof(WeightKernel));
 
     public Tensor X = null!, W = null!, D = null!;
     public Tensor? Sum;
@@ -59,10 +67,21 @@ internal sealed unsafe class BoneLinearNode : Node
         return adapted;
     }
 
-    /// <summary>W' as an activation, fp32 [out, in].</summary>
+    /// <summary>Whether making W' is the cheaper way.</summary>
+    public static bool WeightPays(Device device, int rows, int r, int inputs) =>
+        device is KernelDevice { Capabilities.IsCpu: false } ? rows >= RowsPerInput * (long)inputs : (long)rows * r >= RanksPerInput * (long)inputs;
+
+    /// <summary>W' as an activation, [out, in].</summary>
     public static Tensor Weight(Tape tape, Tensor w, Tensor d)
     {
-        Tensor adapted = tape.New(w.Shape);
+        Tensor adapted = tape.NewActivation(w.Shape);
+        if (w.Device is KernelDevice gpu)
+        {
+            int r = d.Shape.Rows, inputs = w.Shape.Last, shards = (inputs + r - 1) / r, parts = gpu.Capabilities.IsCpu ? 1 : Math.Min(shards, MostShardParts);
+            var grid = new Grid(Math.Min(gpu.Capabilities.IsCpu ? 64 : 256, gpu.Capabilities.MaxLanes), (w.Shape.Rows + SlabRows - 1) / SlabRows, (r + SlabColumns - 1) / SlabColumns, parts);
+            gpu.Launch(WeightSlabs, grid, w, d, adapted, w.Shape.Rows, inputs, r, (shards + parts - 1) / parts, r % 4 == 0 && Quads.InRows(inputs, w, adapted) > 0);
+            return adapted;
+        }
         WorkerPool pool = ((CpuDevice)w.Device).Pool;
         var body = new WeightBody { W = w, D = d.F32, Adapted = adapted.F32, R = d.Shape.Rows, Pool = pool };
         pool.ForRange(w.Shape.Rows, 64, ref body);
@@ -76,6 +95,49 @@ internal sealed unsafe class BoneLinearNode : Node
             MatMul.Run(Sum, true, grad, false, dd, accumulate: more);
         if (GradOf(X, out bool accumulate) is { } dx)
             MatMul.Run(grad, false, Weight(Tape, W, D), false, dx, accumulate: accumulate);
+    }
+
+    // A group adds a slab of D, turned in shared memory, to some of the shards of its outputs.
+    [Kernel(Lanes = 256)]
+    private static void WeightKernel<TW, TY>(View<TW> w, View<float> d, View<TY> adapted, int outputs, int inputs, int r, int shardsOfPart, bool wide) where TW : unmanaged where TY : unmanaged
+    {
+        Shared<float> slab = Gpu.Shared<float>(SlabRows * (SlabColumns + 1));
+        int o0 = Gpu.Group * SlabRows, j0 = Gpu.GroupY * SlabColumns, columns = Math.Min(SlabColumns, r - j0);
+        for (int e = Gpu.Lane; e < SlabRows * SlabColumns; e += Gpu.Lanes)
+        {
+            int o = e % SlabRows, j = e / SlabRows;
+            slab[o * (SlabColumns + 1) + j] = o0 + o < outputs && j < columns ? d.At((long)(j0 + j) * outputs)[o0 + o] : 0f;
+        }
+        Gpu.Barrier();
+        int first = Gpu.GroupZ * shardsOfPart;
+        for (int shard = first; shard < first + shardsOfPart; shard++)
+        {
+            int i0 = shard * r + j0;
+            if (wide)
+            {
+                for (int e = Gpu.Lane; e < SlabRows * (SlabColumns / 4); e += Gpu.Lanes)
+                {
+                    int o = e / (SlabColumns / 4), j = e % (SlabColumns / 4) * 4, at = o * (SlabColumns + 1) + j;
+                    if (o0 + o < outputs && j < columns && i0 + j < inputs)
+                    {
+                        long row = (long)(o0 + o) * inputs;
+                        adapted.At(row).Store4(i0 + j, w.At(row).Load4(i0 + j) + new Vector4(slab[at], slab[at + 1], slab[at + 2], slab[at + 3]));
+                    }
+                }
+            }
+            else
+            {
+                for (int e = Gpu.Lane; e < SlabRows * SlabColumns; e += Gpu.Lanes)
+                {
+                    int o = e / SlabColumns, j = e % SlabColumns;
+                    if (o0 + o < outputs && j < columns && i0 + j < inputs)
+                    {
+                        long row = (long)(o0 + o) * inputs;
+                        adapted.At(row).Store(i0 + j, w.At(row).Load(i0 + j) + slab[o * (SlabColumns + 1) + j]);
+                    }
+                }
+            }
+        }
     }
 
     private struct WeightBody : IParallelRange

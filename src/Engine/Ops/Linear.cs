@@ -10,17 +10,17 @@ namespace Marrow.Engine;
 public static partial class Ops
 {
     /// <summary>
-    /// y = x·wᵀ + b. x: [N, in] fp32, w: [out, in] fp32 or bf16, b: [out] fp32 or null; y: [N, out] with fp32 accumulation.
+    /// y = x·wᵀ + b. x: [N, in], w: [out, in] fp32 or bf16, b: [out] fp32 or null; y: [N, out] with fp32 accumulation.
     /// A frozen w keeps nothing of x for backward.
     /// </summary>
     public static Tensor Linear(Tensor x, Tensor w, Tensor? b = null)
     {
-        Check.Type("linear", x, "x", DType.F32);
+        Check.Activation("linear", x, "x");
         Check.Type("linear", w, "w", DType.F32, w.NeedsGrad ? null : DType.BF16);
         Check.LastDim("linear", x, "x", w.Shape.Last);
         int outputs = w.Shape.Rows;
         Tape tape = x.Tape!;
-        Tensor y = tape.New(new Shape(x.Shape.Rows, outputs));
+        Tensor y = tape.NewActivation(new Shape(x.Shape.Rows, outputs));
         MatMul.Run(x, false, w, true, y);
         if (b is not null)
         {

@@ -53,9 +53,11 @@ internal static unsafe partial class MatMul
             {
                 for (int p = 0; p < kc; p++)
                 {
+                    // Strip by strip, so that one stays in the nearest cache; rows past the end repeat the last.
                     View<TA> from = aOf.At((long)(p0 + p) * m + i0);
-                    for (int i = 0; i < rows; i++)
-                        left[p * mostRows + i] = from.Load(i);
+                    for (int i = 0; i < rows; i += StripRows)
+                        for (int x = 0; x < StripRows; x++)
+                            left[i * depth + p * StripRows + x] = from.Load(Math.Min(i + x, rows - 1));
                 }
             }
             else
@@ -94,7 +96,7 @@ internal static unsafe partial class MatMul
             {
                 for (int i = 0; i < rows; i += StripRows)
                 {
-                    Shared<float> sum = sums.At(i * mostColumns + j * StripRows), panel = right.At(j * depth), strip = left.At(transA ? i : i * depth);
+                    Shared<float> sum = sums.At(i * mostColumns + j * StripRows), panel = right.At(j * depth), strip = left.At(i * depth);
                     for (int x = 0; x < StripRows * PanelColumns / 32; x++)
                         for (int y = 0; y < 32; y++)
                             acc[x * 32 + y] = p0 > 0 ? sum[x * 32 + y] : 0f;
@@ -102,7 +104,7 @@ internal static unsafe partial class MatMul
                     {
                         for (int x = 0; x < StripRows; x++)
                         {
-                            float value = strip[transA ? p * mostRows + x : x * depth + p];
+                            float value = strip[transA ? p * StripRows + x : x * depth + p];
                             for (int y = 0; y < PanelColumns; y++)
                                 acc[x * PanelColumns + y] += value * panel[p * PanelColumns + y];
                         }

@@ -28,7 +28,8 @@ internal sealed record MatMulTile(MatMulMethod Method, int Rows, int Columns, in
     public static readonly IReadOnlyList<MatMulTile> All =
     [
         new(MatMulMethod.Panel, 256, 128, 128),
-        new(MatMulMethod.Panel, 128, 64, 256),
+        new(MatMulMethod.Panel, 256, 256, 256),
+        new(MatMulMethod.Panel, 128, 64, 128),
         new(MatMulMethod.Panel, 32, 32, 64),
         new(MatMulMethod.Tiled, 128, 128, 8, 8, 8),
         new(MatMulMethod.Tiled, 128, 64, 8, 8, 8),

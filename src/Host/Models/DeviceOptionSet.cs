@@ -38,13 +38,15 @@ internal sealed class DeviceOptionSet
         return options;
     }
 
-    /// <summary>Adds those to a command that a job file has no key for, and the device's name.</summary>
-    public static DeviceOptionSet ForJobs(Command command)
+    /// <summary>Adds the device's name and the folder for kernels' texts to a command that runs a job; the job has keys for the rest.</summary>
+    public static DeviceOptionSet ForJobs(Command command) => Add(command, new DeviceOptionSet());
+
+    /// <summary>As <see cref="ForJobs"/>, to the command that looks at all devices where none is named.</summary>
+    public static DeviceOptionSet ForDoctor(Command command)
     {
         var options = new DeviceOptionSet();
-        command.Options.Add(options.device);
-        command.Options.Add(options.dump);
-        return options;
+        options.device.Description = "Test this device only: cpu, opencl[:n] or cuda[:n] (all that can be opened where not given)";
+        return Add(command, options);
     }
 
     /// <summary>What was chosen with <see cref="All"/>.</summary>
@@ -58,4 +60,11 @@ internal sealed class DeviceOptionSet
 
     /// <summary>The device that was named, as a setting of a job.</summary>
     public IEnumerable<string> Settings(ParseResult parse) => Named(parse) is { } name ? [$"model.device='{name.Replace("'", "''", StringComparison.Ordinal)}'"] : [];
+
+    private static DeviceOptionSet Add(Command command, DeviceOptionSet options)
+    {
+        command.Options.Add(options.device);
+        command.Options.Add(options.dump);
+        return options;
+    }
 }

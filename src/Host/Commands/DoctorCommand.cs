@@ -14,7 +14,7 @@ internal static class DoctorCommand
     {
         var full = new Option<bool>("--full") { Description = "Run every case of the self-test, the large ones too" };
         var command = new Command("doctor", "Show what this machine has, what will be used, and whether it computes rightly") { full };
-        DeviceOptionSet device = DeviceOptionSet.ForDoctor(command);
+        DeviceOptionSet device = DeviceOptionSet.ForDevices(command, "Test this device only: cpu, opencl[:n] or cuda[:n] (all that can be opened where not given)");
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) =>
             Task.FromResult(Examine(context, device.Named(parse), device.DumpKernels(parse), parse.GetValue(full), stopping))));
         return new CliCommand(command, "marrow doctor", "marrow doctor --device opencl --full", "marrow doctor --json");

@@ -51,7 +51,7 @@ internal sealed partial class DeviceOpener(ILogger<DeviceOpener> log)
     /// <exception cref="MarrowException">As <see cref="Open(DeviceChoice)"/>.</exception>
     public Device Open(DeviceListing listing, DeviceChoice choice)
     {
-        Device device = listing.Open!(Settings.Options(choice, Tell));
+        Device device = listing.Open!(Settings.Options(listing, choice, Tell));
         if (device is CpuDevice && choice.DumpKernels is not null)
         {
             device.Dispose();

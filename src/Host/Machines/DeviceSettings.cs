@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using Marrow.Engine.Devices;
 
 namespace Marrow.Host.Machines;
@@ -10,8 +12,12 @@ internal sealed record DeviceSettings(string? Cache, string BuildOptions, IReadO
 {
     private const string Folder = "marrow";
 
-    /// <summary>The file that <c>marrow tune</c> writes; null where there is no cache.</summary>
-    public string? Tuning => Cache is null ? null : Path.Combine(Cache, "tuning.json");
+    /// <summary>The file that <c>marrow tune</c> writes for a device, one for each device and driver; null where there is no cache.</summary>
+    public string? TuningOf(DeviceListing device)
+    {
+        byte[] identity = SHA256.HashData(Encoding.UTF8.GetBytes($"{device.Description}\n{device.Capabilities?.Driver}"));
+        return Cache is null ? null : Path.Combine(Cache, "tuning", $"{Convert.ToHexStringLower(identity)[..16]}.json");
+    }
 
     /// <summary>Reads the environment.</summary>
     public static DeviceSettings Read() => new(
@@ -20,11 +26,11 @@ internal sealed record DeviceSettings(string? Cache, string BuildOptions, IReadO
         (Variable("MARROW_LIBRARIES") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
 
     /// <summary>What a device is opened with.</summary>
-    public DeviceOptions Options(DeviceChoice choice, Action<string> notice) => new()
+    public DeviceOptions Options(DeviceListing device, DeviceChoice choice, Action<string> notice) => new()
     {
         KernelCache = Cache is null ? null : Path.Combine(Cache, "kernels"),
         DumpKernels = choice.DumpKernels is { } folder ? Path.GetFullPath(folder) : null,
-        Tuning = Tuning,
+        Tuning = TuningOf(device),
         BuildOptions = BuildOptions,
         MemoryLimit = choice.MemoryBytes,
         LibraryFolders = LibraryFolders,

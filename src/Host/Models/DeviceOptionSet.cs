@@ -41,11 +41,13 @@ internal sealed class DeviceOptionSet
     /// <summary>Adds the device's name and the folder for kernels' texts to a command that runs a job; the job has keys for the rest.</summary>
     public static DeviceOptionSet ForJobs(Command command) => Add(command, new DeviceOptionSet());
 
-    /// <summary>As <see cref="ForJobs"/>, to the command that looks at all devices where none is named.</summary>
-    public static DeviceOptionSet ForDoctor(Command command)
+    /// <summary>As <see cref="ForJobs"/>, for the commands that look at devices and compute nothing else.</summary>
+    /// <param name="command">Gets the options.</param>
+    /// <param name="about">What naming a device means there.</param>
+    public static DeviceOptionSet ForDevices(Command command, string about)
     {
         var options = new DeviceOptionSet();
-        options.device.Description = "Test this device only: cpu, opencl[:n] or cuda[:n] (all that can be opened where not given)";
+        options.device.Description = about;
         return Add(command, options);
     }
 

@@ -13,7 +13,7 @@ public static class DeviceCatalog
     [
         ("cuda", CudaDevices.List),
         ("opencl", _ => OpenClDevices.List()),
-        ("cpu", _ => [new DeviceListing("cpu", "the processor", null, null, options => new CpuDevice(options.Threads))]),
+        ("cpu", _ => [new DeviceListing("cpu", "the processor", null, null, options => new CpuDevice(options.Threads, options.MemoryLimit))]),
     ];
 
     /// <summary>

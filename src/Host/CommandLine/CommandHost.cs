@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Marrow.Host.Machines;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -59,6 +60,7 @@ internal static class CommandHost
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
         builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
         builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton<DeviceOpener>();
         register?.Invoke(builder.Services);
         return builder.Build();
     }

@@ -10,8 +10,11 @@ namespace Marrow.Host.CommandLine;
 /// <param name="Details">A stack trace, where the error is a defect of the program.</param>
 internal sealed record ErrorReport(int ExitCode, string Code, string Message, string? Details = null)
 {
-    /// <summary>Errors of a run that began well: a disk that is full, memory that ran out, losses that are not numbers, training that stands still.</summary>
-    private static readonly string[] WhileRunning = ["IO008", "E901", "TR003", "TR011", "TR012", "TR013", "GE003"];
+    /// <summary>Errors of a run that began well: a disk that is full, memory that ran out, losses that are not numbers, training that stands still, devices that fail.</summary>
+    private static readonly string[] WhileRunning =
+    [
+        "IO008", "E901", "TR003", "TR011", "TR012", "TR013", "GE003", "DV010", "DV011", "DV012", "DV013", "DV020", "JT001", "JT002", "JT003", "JT004",
+    ];
 
     /// <summary>How an exception is told; <paramref name="cancelled"/> is whether the user asked to stop.</summary>
     public static ErrorReport Of(Exception error, bool cancelled) => error switch

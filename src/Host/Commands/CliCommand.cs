@@ -9,6 +9,6 @@ internal sealed record CliCommand(Command Command, params string[] Examples)
     public static IEnumerable<CliCommand> All() =>
         [
             QuickstartCommand.Create(), TrainCommand.Create(), EvalCommand.Create(), GenerateCommand.Create(), LogitsCommand.Create(), MergeCommand.Create(),
-            InspectCommand.Create(), TokenizeCommand.Create(), DoctorCommand.Create(),
+            InspectCommand.Create(), TokenizeCommand.Create(), DoctorCommand.Create(), TuneCommand.Create(),
         ];
 }

@@ -1,8 +1,8 @@
 using System.CommandLine;
-using Marrow.Engine.Cpu;
-using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Host.CommandLine;
 using Marrow.Host.Machines;
+using Marrow.Host.Models;
 using Marrow.Host.Progress;
 
 namespace Marrow.Host.Commands;
@@ -10,58 +10,50 @@ namespace Marrow.Host.Commands;
 /// <summary><c>marrow doctor</c>: what this machine has, what will be used, and whether it computes rightly.</summary>
 internal static class DoctorCommand
 {
-    private static readonly string[] NoGpu = ["opencl", "cuda"];
-
     public static CliCommand Create()
     {
         var full = new Option<bool>("--full") { Description = "Run every case of the self-test, the large ones too" };
         var command = new Command("doctor", "Show what this machine has, what will be used, and whether it computes rightly") { full };
-        command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) => Task.FromResult(Examine(context, parse.GetValue(full), stopping))));
-        return new CliCommand(command, "marrow doctor", "marrow doctor --full", "marrow doctor --json");
+        DeviceOptionSet device = DeviceOptionSet.ForDevices(command, "Test this device only: cpu, opencl[:n] or cuda[:n] (all that can be opened where not given)");
+        command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) =>
+            Task.FromResult(Examine(context, device.Named(parse), device.DumpKernels(parse), parse.GetValue(full), stopping))));
+        return new CliCommand(command, "marrow doctor", "marrow doctor --device opencl --full", "marrow doctor --json");
     }
 
-    private static int Examine(CommandContext context, bool full, CancellationToken stopping)
+    private static int Examine(CommandContext context, string? named, string? dumpKernels, bool full, CancellationToken stopping)
     {
+        var devices = context.Get<DeviceOpener>();
         var machine = MachineInfo.Read();
         var memory = MachineMemory.Read();
-        using var cpu = new CpuDevice();
-        double one = FmaPeak.OneCore(), all = FmaPeak.AllCores(cpu.Pool);
-        (double copy, double triad) = MemoryBandwidth.Measure(cpu.Pool);
+        string usual = devices.Find(new DeviceChoice()).Name;
+        string? only = named is null ? null : devices.Find(new DeviceChoice(named)).Name;
         TextWriter text = context.Json ? TextWriter.Null : context.Output;
         text.WriteLine($"marrow   {ProgramVersion.Text}");
-        text.WriteLine($"system   {machine.System} ({machine.Architecture}), {machine.Runtime}");
+        text.WriteLine($"system   {machine.System} ({machine.Architecture}), {machine.Runtime}, {machine.Cpu}");
         text.WriteLine($"memory   {Quantity.Bytes(memory.TotalBytes)}, {Quantity.Bytes(memory.FreeBytes)} free");
-        text.WriteLine("devices");
-        text.WriteLine($"  cpu    {machine.Cpu}, {cpu.Pool.Threads} threads, {CpuDevice.SimdLevel}");
-        text.WriteLine($"         {Quantity.Short(all)} GFLOP/s fp32 at most ({Quantity.Short(one)} on one core), "
-            + $"memory {Quantity.Short(copy)} GB/s copy, {Quantity.Short(triad)} GB/s triad (measured now)");
-        foreach (string gpu in NoGpu)
-            text.WriteLine($"  {gpu,-6} not supported in this version; not looked for");
-        text.WriteLine("uses     cpu");
-        text.WriteLine($"self-test: values and gradients of every op on the CPU against double precision{(full ? "" : " (small cases; --full runs all)")}");
-        List<OpResult> results = [];
-        foreach (OpResult result in SelfTest.Run(cpu, full, stopping))
+        text.WriteLine($"uses     {usual}, unless --device says otherwise");
+        text.WriteLine($"cache    {devices.Settings.Cache ?? "none: the user has no home folder, and MARROW_CACHE is not set"}");
+        List<DeviceExamination> found = [];
+        foreach (DeviceListing listing in devices.List())
         {
-            results.Add(result);
-            text.WriteLine($"  {(result.Problems.Count == 0 ? "ok  " : "FAIL")}  {result.Op,-22} {result.Cases,3} cases  {Quantity.Short(result.Seconds)} s");
-            foreach (string problem in result.Problems)
-                text.WriteLine($"        {problem}");
+            bool test = listing.Open is not null && (only ?? listing.Name) == listing.Name;
+            // The CPU has no kernels whose text could be written.
+            var choice = new DeviceChoice(DumpKernels: listing.Name == "cpu" && only is null ? null : dumpKernels);
+            found.Add(DeviceExamination.Of(listing, devices, choice, test, full, text, stopping));
         }
-        bool passed = results.All(r => r.Problems.Count == 0);
-        text.WriteLine(passed ? "all well" : "the self-test FAILED: results on this machine cannot be trusted; please report it with these lines");
+        bool passed = found.All(f => f.Passed);
+        text.WriteLine();
+        text.WriteLine(passed ? "all well" : $"FAILED: results of {string.Join(", ", found.Where(f => !f.Passed).Select(f => f.Name))} on this machine cannot be trusted; please report it with these lines");
         context.ReportJson(new
         {
             version = ProgramVersion.Text,
             machine,
             memory,
-            uses = cpu.Name,
-            devices = new object[]
-            {
-                new { name = cpu.Name, description = cpu.Description, threads = cpu.Pool.Threads, simd = CpuDevice.SimdLevel,
-                    gflops_one_core = one, gflops = all, copy_gbs = copy, triad_gbs = triad },
-            },
-            unsupported = NoGpu,
-            self_test = new { passed, full, ops = results },
+            uses = usual,
+            cache = devices.Settings.Cache,
+            passed,
+            full,
+            devices = found,
         });
         return passed ? ExitCode.Done : ExitCode.Failed;
     }

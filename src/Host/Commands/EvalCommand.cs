@@ -2,6 +2,7 @@ using System.CommandLine;
 using Marrow.Engine.Training;
 using Marrow.Formats.Datasets;
 using Marrow.Host.CommandLine;
+using Marrow.Host.Machines;
 using Marrow.Host.Models;
 using Marrow.Host.Progress;
 
@@ -25,7 +26,7 @@ internal static class EvalCommand
             command.Options.Add(option);
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) =>
         {
-            using LoadedModel loaded = LoadedModel.Open(model.Read(parse));
+            using LoadedModel loaded = LoadedModel.Open(model.Read(parse), context.Get<DeviceOpener>());
             LoadedDataset set = DatasetLoader.Load(parse.GetRequiredValue(data), new DatasetOptions
             {
                 Format = DatasetOptions.ParseFormat(parse.GetValue(format)!),
@@ -40,11 +41,13 @@ internal static class EvalCommand
                 result.Perplexity,
                 Tokens = result.Targets,
                 Examples = result.Examples.Select(e => new { e.Loss, Tokens = e.Targets }),
+                Device = loaded.Use,
             }, output =>
             {
                 output.WriteLine($"loss        {Quantity.Loss(result.Loss)}");
                 output.WriteLine($"perplexity  {Quantity.Short(result.Perplexity)}");
                 output.WriteLine(FormattableString.Invariant($"tokens      {result.Targets:N0} counted in {result.Examples.Count:N0} examples"));
+                output.WriteLine($"device      {loaded.Use}");
                 if (set.Statistics.Truncated > 0)
                     context.Errors.WriteLine(FormattableString.Invariant($"marrow: warning: {set.Statistics.Truncated} examples were cut to {set.Statistics.MaxLength} tokens; see --max-length"));
             });

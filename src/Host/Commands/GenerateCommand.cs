@@ -5,6 +5,7 @@ using Marrow.Formats.Datasets;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Tokenizers;
 using Marrow.Host.CommandLine;
+using Marrow.Host.Machines;
 using Marrow.Host.Models;
 
 namespace Marrow.Host.Commands;
@@ -42,7 +43,7 @@ internal static class GenerateCommand
         });
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) =>
         {
-            using LoadedModel loaded = LoadedModel.Open(model.Read(parse));
+            using LoadedModel loaded = LoadedModel.Open(model.Read(parse), context.Get<DeviceOpener>());
             IReadOnlyList<int> ids = parse.GetValue(tokens) is { } given ? TokenList.Parse(given, loaded.Model.VocabularySize)
                 : Encode(loaded, parse.GetValue(prompt), parse.GetValue(chat), parse.GetValue(system));
             TokenList.Require(ids, loaded.Model.VocabularySize);
@@ -105,6 +106,7 @@ internal static class GenerateCommand
             Text = decoder is null ? null : text.ToString(),
             Stopped = made.Count < options.MaxTokens ? "end" : "max_tokens",
             Seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds,
+            Device = loaded.Use,
         });
     }
 }

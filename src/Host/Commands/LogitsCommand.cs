@@ -3,6 +3,7 @@ using Marrow.Engine;
 using Marrow.Engine.Autograd;
 using Marrow.Formats.Safetensors;
 using Marrow.Host.CommandLine;
+using Marrow.Host.Machines;
 using Marrow.Host.Models;
 
 namespace Marrow.Host.Commands;
@@ -20,14 +21,14 @@ internal static class LogitsCommand
         command.Options.Add(to);
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, _) =>
         {
-            using LoadedModel loaded = LoadedModel.Open(model.Read(parse));
+            using LoadedModel loaded = LoadedModel.Open(model.Read(parse), context.Get<DeviceOpener>());
             int[] ids = TokenList.Parse(parse.GetRequiredValue(tokens), loaded.Model.VocabularySize);
             using var tape = new Tape(loaded.Device);
             Tensor logits = loaded.Model.Logits(tape, TokenList.Batch(ids));
             string path = parse.GetRequiredValue(to);
             long[] shape = [ids.Length, loaded.Model.VocabularySize];
             SafetensorsWriter.Write(path, [TensorToWrite.FromFloats("logits", shape, logits.ToArray())]);
-            context.Report(new { Out = path, Shape = shape }, output => output.WriteLine($"{path}: logits [{shape[0]},{shape[1]}] fp32"));
+            context.Report(new { Out = path, Shape = shape, Device = loaded.Use }, output => output.WriteLine($"{path}: logits [{shape[0]},{shape[1]}] fp32"));
             return Task.FromResult(ExitCode.Done);
         }));
         return new CliCommand(command, "marrow logits --model models/llama --tokens \"1 2 3\" --out logits.safetensors");

@@ -4,6 +4,7 @@ using Marrow.Adapters.Merging;
 using Marrow.Formats;
 using Marrow.Formats.Numerics;
 using Marrow.Host.CommandLine;
+using Marrow.Host.Machines;
 using Marrow.Host.Models;
 using Marrow.Host.Progress;
 
@@ -29,7 +30,9 @@ internal static class MergeCommand
             string path = parse.GetRequiredValue(to);
             if (Path.Exists(path))
                 throw new MarrowException("CL005", $"--out {Echo.Name(path, 300)} exists already; choose a new folder");
-            using LoadedModel loaded = LoadedModel.Open(model.Read(parse));
+            ModelChoice choice = model.Read(parse);
+            // The certificate's logits are to show what merging does, not what narrow activations do.
+            using LoadedModel loaded = LoadedModel.Open(choice.Activations == "auto" ? choice with { Activations = "fp32" } : choice, context.Get<DeviceOpener>());
             MergeCertificate certificate = loaded.Adapted!.Merge(TokenList.Batch(Probe(loaded)));
             DType? type = parse.GetValue(storeAs) switch { "fp32" => DType.F32, "bf16" => DType.BF16, "fp16" => DType.F16, _ => null };
             ModelFolderWriter.Write(path, loaded.Model, loaded.Folder, type);
@@ -61,6 +64,7 @@ internal static class MergeCommand
         certificate.UnmergeError,
         certificate.Logits,
         Tensors = certificate.Tensors.Select(t => new { t.Name, t.StoredAs, t.LargestChange, t.MeanChange, t.RelativeChange, t.UnmergeError }),
+        Device = loaded.Use,
         Program = ProgramVersion.Text,
     };
 

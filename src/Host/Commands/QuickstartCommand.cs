@@ -2,6 +2,7 @@ using System.CommandLine;
 using Marrow.Formats;
 using Marrow.Host.CommandLine;
 using Marrow.Host.Jobs;
+using Marrow.Host.Machines;
 using Marrow.Host.Models;
 using Marrow.Host.Progress;
 using Marrow.Host.Quickstart;
@@ -20,26 +21,29 @@ internal static class QuickstartCommand
     {
         var to = new Option<string>("--out") { Description = "The run folder", DefaultValueFactory = _ => Path.Combine("runs", "quickstart"), HelpName = "folder" };
         var command = new Command("quickstart", "Fine-tune the bundled tiny model and show the effect") { to };
-        command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) => RunAsync(context, parse.GetValue(to)!, stopping), TrainCommand.Register));
-        return new CliCommand(command, "marrow quickstart", "marrow quickstart --json");
+        var device = DeviceOptionSet.ForJobs(command);
+        command.SetAction((parse, _) => CommandHost.RunAsync(parse,
+            (context, stopping) => RunAsync(context, parse.GetValue(to)!, device.Settings(parse), device.DumpKernels(parse), stopping), TrainCommand.Register));
+        return new CliCommand(command, "marrow quickstart", "marrow quickstart --device opencl", "marrow quickstart --json");
     }
 
-    private static async Task<int> RunAsync(CommandContext context, string folder, CancellationToken stopping)
+    private static async Task<int> RunAsync(CommandContext context, string folder, IEnumerable<string> settings, string? dumpKernels, CancellationToken stopping)
     {
         Samples.Require();
-        JobFile job = JobFile.Load(Samples.Job, [Set("model.path", Samples.Model), Set("data.train", Samples.Train), Set("data.eval", Samples.HeldOut), Set("output.dir", folder)]);
+        JobFile job = JobFile.Load(Samples.Job, [Set("model.path", Samples.Model), Set("data.train", Samples.Train), Set("data.eval", Samples.HeldOut), Set("output.dir", folder), .. settings]);
         RunFolder.Check(job, RunStart.Overwrite);
         IReadOnlyList<Exchange> heldOut = Samples.Read(Samples.HeldOut);
+        ModelChoice model = ModelChoice.Of(job.Spec, dumpKernels);
         TextWriter text = context.Json ? TextWriter.Null : context.Output;
         long start = TimeProvider.System.GetTimestamp();
         text.WriteLine($"The bundled model answers {heldOut.Count} questions that it will not be trained on …");
-        IReadOnlyList<string> before = Answers(ModelChoice.Of(job.Spec), heldOut, stopping);
+        IReadOnlyList<string> before = Answers(context, model, heldOut, stopping);
         double matchBefore = ExactMatch.Share(before, heldOut);
         text.WriteLine($"{Percent(matchBefore)} are exactly right. Now it is fine-tuned with {job.Spec.Adapter.Method}, r {job.Spec.Adapter.R}, {job.Spec.Training.MaxSteps} steps:");
-        RunOutcome outcome = await TrainCommand.TrainAsync(context, job, RunStart.Overwrite).ConfigureAwait(false);
+        RunOutcome outcome = await TrainCommand.TrainAsync(context, TrainCommand.Request(context, job, RunStart.Overwrite, dumpKernels)).ConfigureAwait(false);
         if (outcome.Status != RunStatus.Completed)
             throw new OperationCanceledException();
-        IReadOnlyList<string> after = Answers(ModelChoice.Of(job.Spec) with { Adapter = outcome.Adapter }, heldOut, stopping);
+        IReadOnlyList<string> after = Answers(context, model with { Adapter = outcome.Adapter }, heldOut, stopping);
         double matchAfter = ExactMatch.Share(after, heldOut);
         double seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds;
         string next = Path.Combine(outcome.Run, NextJob);
@@ -53,6 +57,7 @@ internal static class QuickstartCommand
             outcome.Adapter,
             outcome.Loss,
             outcome.EvalLoss,
+            outcome.Device,
             Job = next,
         });
         text.WriteLine($"held-out answers that are exactly right: {Percent(matchBefore)} before, {Percent(matchAfter)} after; all of it took {Quantity.Time(TimeSpan.FromSeconds(seconds))}");
@@ -61,9 +66,9 @@ internal static class QuickstartCommand
         return ExitCode.Done;
     }
 
-    private static IReadOnlyList<string> Answers(ModelChoice choice, IReadOnlyList<Exchange> questions, CancellationToken stopping)
+    private static IReadOnlyList<string> Answers(CommandContext context, ModelChoice choice, IReadOnlyList<Exchange> questions, CancellationToken stopping)
     {
-        using LoadedModel loaded = LoadedModel.Open(choice);
+        using LoadedModel loaded = LoadedModel.Open(choice, context.Get<DeviceOpener>());
         return ExactMatch.Answers(loaded, questions, stopping);
     }
 
@@ -82,6 +87,7 @@ internal static class QuickstartCommand
 
     private static void WriteNext(TextWriter text, RunOutcome outcome, string next, string question)
     {
+        text.WriteLine($"device   {outcome.Device}");
         text.WriteLine($"adapter  {ShellText.Near(outcome.Adapter!)}");
         text.WriteLine($"curve    {ShellText.Near(Path.Combine(outcome.Run, "loss.svg"))}");
         text.WriteLine();

@@ -2,6 +2,8 @@ using System.CommandLine;
 using Marrow.Formats;
 using Marrow.Host.CommandLine;
 using Marrow.Host.Jobs;
+using Marrow.Host.Machines;
+using Marrow.Host.Models;
 using Marrow.Host.Progress;
 using Marrow.Host.Runs;
 using Marrow.Host.Training;
@@ -21,6 +23,7 @@ internal static class TrainCommand
         var overwrite = new Option<bool>("--overwrite") { Description = "Remove the run in output.dir and start again" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Check everything and show the plan, without training" };
         var command = new Command("train", "Run one training job") { job, set, resume, overwrite, dryRun };
+        var device = DeviceOptionSet.ForJobs(command);
         command.Validators.Add(result =>
         {
             if (result.GetValue(resume) && result.GetValue(overwrite))
@@ -28,17 +31,19 @@ internal static class TrainCommand
         });
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, async (context, stopping) =>
         {
-            string[] settings = parse.GetValue(set) ?? [];
+            string[] settings = [.. parse.GetValue(set) ?? [], .. device.Settings(parse)];
             JobFile file = JobFile.Load(parse.GetRequiredValue(job), settings);
             RunStart start = parse.GetValue(resume) ? RunStart.Resume : parse.GetValue(overwrite) ? RunStart.Overwrite : RunStart.New;
+            TrainingRequest request = Request(context, file, start, device.DumpKernels(parse));
             if (parse.GetValue(dryRun))
-                return DryRun(context, file, start, stopping);
+                return DryRun(context, request, stopping);
             string again = ShellText.Command(["train", file.Path, .. settings.SelectMany(s => new[] { "--set", s }), "--resume"]);
-            RunOutcome outcome = await TrainAsync(context, file, start).ConfigureAwait(false);
+            RunOutcome outcome = await TrainAsync(context, request).ConfigureAwait(false);
             return Report(context, outcome, again);
         }, Register));
         return new CliCommand(command, "marrow train job.yaml", "marrow train job.yaml --dry-run",
-            "marrow train job.yaml --set training.max_steps=5 --set output.dir=runs/short", "marrow train job.yaml --resume");
+            "marrow train job.yaml --set training.max_steps=5 --set output.dir=runs/short", "marrow train job.yaml --resume",
+            "marrow train job.yaml --device cuda");
     }
 
     /// <summary>Registers what trains.</summary>
@@ -49,12 +54,15 @@ internal static class TrainCommand
     }
 
     /// <summary>Trains a job and shows it.</summary>
-    public static Task<RunOutcome> TrainAsync(CommandContext context, JobFile job, RunStart start) => context.Get<TrainingJob>().Run(
-        new TrainingRequest(job, start, (title, peak) => TrainingDisplay.Create(context.Output, context.Json, title, peak)));
+    public static Task<RunOutcome> TrainAsync(CommandContext context, TrainingRequest request) => context.Get<TrainingJob>().Run(request);
 
-    private static int DryRun(CommandContext context, JobFile file, RunStart start, CancellationToken stopping)
+    /// <summary>A job to be trained and shown where the command's output goes.</summary>
+    public static TrainingRequest Request(CommandContext context, JobFile job, RunStart start, string? dumpKernels) =>
+        new(job, start, (title, peak) => TrainingDisplay.Create(context.Output, context.Json, title, peak), dumpKernels);
+
+    private static int DryRun(CommandContext context, TrainingRequest request, CancellationToken stopping)
     {
-        using TrainingPlan plan = TrainingPlan.Make(file, start, dryRun: true, stopping);
+        using TrainingPlan plan = TrainingPlan.Make(request, context.Get<DeviceOpener>(), dryRun: true, stopping);
         context.Report(PlanReport.Json(plan), output => PlanReport.Write(output, plan));
         return ExitCode.Done;
     }
@@ -65,13 +73,14 @@ internal static class TrainCommand
         context.Report(new
         {
             outcome.Status, outcome.Steps, outcome.ResumedAfter, outcome.Loss, outcome.EvalLoss, outcome.Seconds, outcome.TokensPerSecond,
-            outcome.PeakBytes, outcome.Run, outcome.Adapter, outcome.Warnings, Resume = done ? null : again,
+            outcome.Device, outcome.Run, outcome.Adapter, outcome.Warnings, Resume = done ? null : again,
         }, output =>
         {
             if (!done)
                 return;
             string losses = (outcome.Loss is { } loss ? $", loss {Quantity.Loss(loss)}" : "") + (outcome.EvalLoss is { } eval ? $", eval loss {Quantity.Loss(eval)}" : "");
             output.WriteLine($"done: {outcome.Steps} steps in {Quantity.Time(TimeSpan.FromSeconds(outcome.Seconds))}{losses}");
+            output.WriteLine($"  device   {outcome.Device}; at most {Quantity.Bytes(outcome.Device.PeakBytes)} held");
             output.WriteLine($"  result   {Echo.Name(outcome.Adapter!, 300)}");
             output.WriteLine($"  curve    {Echo.Name(Path.Combine(outcome.Run, "loss.svg"), 300)}");
         });

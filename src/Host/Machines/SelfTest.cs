@@ -1,5 +1,7 @@
 using Marrow.Engine.Devices;
 using Marrow.Engine.SelfTest;
+using Marrow.Formats;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Host.Machines;
 
@@ -16,20 +18,65 @@ internal static class SelfTest
     /// <summary>The quick test leaves out cases with more elements than this: their references are slow.</summary>
     private const long QuickElements = 6_000;
 
-    /// <summary>Runs the cases op by op; results come as they are found.</summary>
+    /// <summary>The test before a job takes of each op the largest case with no more elements than this.</summary>
+    private const long ShortElements = 2_600;
+
+    private static readonly string[] LlamaOps = ["embedding", "rms_norm", "add_rms_norm", "linear", "rope", "attention", "swiglu", "add", "linear_cross_entropy"];
+
+    /// <summary>
+    /// Runs the cases op by op, on devices that run kernels with bf16 activations too; results come as they are found. An op that cannot be run is a
+    /// problem of its own.
+    /// </summary>
+    /// <exception cref="MarrowException">DV010: the device went away.</exception>
     public static IEnumerable<OpResult> Run(Device device, bool full, CancellationToken stopping)
     {
+        DType[] activations = device is KernelDevice ? [DType.F32, DType.BF16] : [DType.F32];
         foreach (IGrouping<string, OpCase> op in OpCases.All.GroupBy(c => c.Op))
-        {
-            OpCase[] cases = [.. op.Where(c => full || c.Inputs.Sum(i => i.Count) <= QuickElements)];
-            var problems = new List<string>();
-            long start = TimeProvider.System.GetTimestamp();
+            yield return Run(device, op.Key, [.. op.Where(c => full || Elements(c) <= QuickElements)], activations, errors: true, stopping);
+    }
+
+    /// <summary>One case of each op that training with an adapter of <paramref name="method"/> uses, with activations of a type; results come as they are found.</summary>
+    /// <exception cref="MarrowException">An op cannot be run.</exception>
+    public static IEnumerable<OpResult> RunShort(Device device, string method, DType activations, CancellationToken stopping)
+    {
+        string[] ops = [.. LlamaOps, .. AdapterOps(method)];
+        foreach (IGrouping<string, OpCase> op in OpCases.All.Where(c => ops.Contains(c.Op)).GroupBy(c => c.Op))
+            yield return Run(device, op.Key, [op.Where(c => Elements(c) <= ShortElements).MaxBy(Elements)!], [activations], errors: false, stopping);
+    }
+
+    private static OpResult Run(Device device, string op, OpCase[] cases, DType[] activations, bool errors, CancellationToken stopping)
+    {
+        var problems = new List<string>();
+        long start = TimeProvider.System.GetTimestamp();
+        foreach (DType type in activations)
             foreach (OpCase one in cases)
             {
                 stopping.ThrowIfCancellationRequested();
-                problems.AddRange(OpCheck.Run(device, one));
+                problems.AddRange(Problems(device, one, type, errors).Select(p => type == DType.BF16 ? $"bf16 activations: {p}" : p));
             }
-            yield return new OpResult(op.Key, cases.Length, problems, TimeProvider.System.GetElapsedTime(start).TotalSeconds);
+        return new OpResult(op, cases.Length * activations.Length, problems, TimeProvider.System.GetElapsedTime(start).TotalSeconds);
+    }
+
+    private static IReadOnlyList<string> Problems(Device device, OpCase one, DType activations, bool errors)
+    {
+        try
+        {
+            return OpCheck.Run(device, one, activations);
+        }
+        catch (MarrowException e) when (errors && e.Code != "DV010")
+        {
+            return [$"{one}: {e.Message}"];
         }
     }
+
+    private static long Elements(OpCase one) => one.Inputs.Sum(i => i.Count);
+
+    private static string[] AdapterOps(string method) => method switch
+    {
+        "lora" => ["dropout", "add_matmul"],
+        "mini" => ["dropout", "block_sum", "add_matmul", "tile_add"],
+        "bat" => ["dropout", "bat_linear"],
+        "full" => [],
+        _ => ["dropout", "block_sum", "add_matmul", "bone_linear"],
+    };
 }

@@ -1,11 +1,13 @@
 using Marrow.Adapters;
 using Marrow.Adapters.Peft;
-using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
 using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
 using Marrow.Formats.Tokenizers;
+using Marrow.Host.Machines;
 
 namespace Marrow.Host.Models;
 
@@ -14,17 +16,20 @@ internal sealed class LoadedModel : IDisposable
 {
     private readonly Lazy<ModelTokenizer?> tokenizer;
 
-    private readonly bool ownsFolder;
+    private readonly bool owns;
     private AdaptedModel? adapted;
 
-    private LoadedModel(CpuDevice device, ModelFolder folder, Llama model, bool ownsFolder)
+    private LoadedModel(Device device, ModelFolder folder, Llama model, bool owns)
     {
-        (Device, Folder, Model, this.ownsFolder) = (device, folder, model, ownsFolder);
+        (Device, Folder, Model, this.owns) = (device, folder, model, owns);
         tokenizer = new Lazy<ModelTokenizer?>(() => TokenizerOf(folder));
     }
 
     /// <summary>Where it computes.</summary>
-    public CpuDevice Device { get; }
+    public Device Device { get; }
+
+    /// <summary>What the device did until now.</summary>
+    public DeviceUse Use => DeviceUse.Of(Device, Model.ActivationType);
 
     /// <summary>The files it came from.</summary>
     public ModelFolder Folder { get; }
@@ -44,45 +49,50 @@ internal sealed class LoadedModel : IDisposable
     /// <summary>What its texts and ids are read by.</summary>
     public ModelVocabulary Vocabulary => VocabularyOf(Folder, Tokenizer);
 
-    /// <summary>Loads model and adapter.</summary>
+    /// <summary>Opens the device, and loads model and adapter.</summary>
     /// <exception cref="MarrowException">Something about the files, or about the choice, is wrong.</exception>
-    public static LoadedModel Open(ModelChoice choice)
+    public static LoadedModel Open(ModelChoice choice, DeviceOpener devices)
     {
         ModelFolder folder = ModelFolder.Open(ModelPath.Folder(choice.Path));
+        Device? device = null;
         try
         {
-            return Open(folder, choice, ownsFolder: true);
+            device = devices.Open(choice.Device);
+            return Open(folder, choice, device, owns: true);
         }
         catch
         {
+            device?.Dispose();
             folder.Dispose();
             throw;
         }
     }
 
-    /// <summary>Loads the model of an open folder, which stays the caller's, and the adapter.</summary>
+    /// <summary>Loads model and adapter from an open folder to an open device; both stay the caller's.</summary>
     /// <exception cref="MarrowException">Something about the files, or about the choice, is wrong.</exception>
-    public static LoadedModel Open(ModelFolder folder, ModelChoice choice) => Open(folder, choice, ownsFolder: false);
+    public static LoadedModel Open(ModelFolder folder, ModelChoice choice, Device device) => Open(folder, choice, device, owns: false);
 
-    private static LoadedModel Open(ModelFolder folder, ModelChoice choice, bool ownsFolder)
+    private static LoadedModel Open(ModelFolder folder, ModelChoice choice, Device device, bool owns)
     {
-        choice.RequireDevice();
         var matrices = choice.Matrices;
+        DType activations = choice.ActivationsOn((device as KernelDevice)?.Capabilities, matrices ?? MatricesOf(folder));
         using PeftFolder? adapter = choice.Adapter is { } path ? PeftFolder.Open(path) : null;
-        var device = new CpuDevice(choice.Threads ?? 0);
-        Llama? model = null;
+        Llama model = ModelLoader.Load(device, folder, matrices);
         try
         {
-            model = ModelLoader.Load(device, folder, matrices);
-            return new LoadedModel(device, folder, model, ownsFolder) { adapted = adapter is null ? null : AdaptedModel.Load(model, adapter) };
+            model.ActivationType = activations;
+            return new LoadedModel(device, folder, model, owns) { adapted = adapter is null ? null : AdaptedModel.Load(model, adapter) };
         }
         catch
         {
-            model?.Dispose();
-            device.Dispose();
+            model.Dispose();
             throw;
         }
     }
+
+    /// <summary>The type that the loader keeps a folder's weight matrices in where it is left to it.</summary>
+    public static DType MatricesOf(ModelFolder folder) =>
+        folder.Tensors.Tensors.Values.Any(t => t.Shape.Count == 2 && t.DType == DType.BF16) ? DType.BF16 : DType.F32;
 
     /// <summary>The tokenizer, for commands that cannot do without.</summary>
     /// <exception cref="MarrowException">TK013: the folder has none.</exception>
@@ -100,8 +110,9 @@ internal sealed class LoadedModel : IDisposable
     {
         adapted?.Dispose();
         Model.Dispose();
+        if (!owns)
+            return;
         Device.Dispose();
-        if (ownsFolder)
-            Folder.Dispose();
+        Folder.Dispose();
     }
 }

@@ -1,19 +1,22 @@
+using Marrow.Engine.Devices;
 using Marrow.Formats;
 using Marrow.Formats.Numerics;
 using Marrow.Host.Jobs;
+using Marrow.Host.Machines;
 
 namespace Marrow.Host.Models;
 
 /// <summary>Which model is to be used, and how.</summary>
 /// <param name="Path">The base model.</param>
+/// <param name="Device">Where to compute.</param>
 /// <param name="Adapter">An adapter folder, or null.</param>
 /// <param name="Dtype">The type of the frozen weights in memory: auto, fp32 or bf16.</param>
-/// <param name="Device">auto or cpu.</param>
-/// <param name="Threads">Threads on the CPU; null for one per core.</param>
-internal sealed record ModelChoice(string Path, string? Adapter = null, string Dtype = "auto", string Device = "auto", int? Threads = null)
+/// <param name="Activations">The type of activations: auto, fp32 or bf16.</param>
+internal sealed record ModelChoice(string Path, DeviceChoice Device, string? Adapter = null, string Dtype = "auto", string Activations = "auto")
 {
     /// <summary>What a job says of its model; the adapter to go on from is the trainer's business.</summary>
-    public static ModelChoice Of(JobSpec job) => new(job.Model.Path, null, job.Model.Dtype, job.Model.Device, job.Training.Threads);
+    public static ModelChoice Of(JobSpec job, string? dumpKernels) => new(job.Model.Path,
+        new DeviceChoice(job.Model.Device, job.Training.Threads, job.Model.DeviceMemory, dumpKernels), null, job.Model.Dtype, job.Model.Activations);
 
     /// <summary>The type of the weight matrices in memory; null keeps what the file has.</summary>
     /// <exception cref="MarrowException">MP003: a type that this version does not compute with.</exception>
@@ -25,11 +28,15 @@ internal sealed record ModelChoice(string Path, string? Adapter = null, string D
         _ => throw new MarrowException("MP003", $"dtype {Echo.Quote(Dtype)}: weights in memory are fp32 or bf16 in this version; use one of these, or auto"),
     };
 
-    /// <summary>Throws where the device is not one of this version's.</summary>
-    /// <exception cref="MarrowException">MP002.</exception>
-    public void RequireDevice()
+    /// <summary>The type of activations on a device with these capabilities (null for the CPU) and weight matrices of a type.</summary>
+    /// <exception cref="MarrowException">MP004: the CPU has no bf16 activations.</exception>
+    public DType ActivationsOn(DeviceCapabilities? capabilities, DType matrices) => Activations switch
     {
-        if (Device is not ("auto" or "cpu"))
-            throw new MarrowException("MP002", $"device {Echo.Quote(Device)}: only the CPU is supported in this version; use cpu or auto");
-    }
+        "bf16" when capabilities is null => throw new MarrowException("MP004",
+            "activations bf16: the CPU computes with fp32 activations only; use activations fp32 or auto, or a GPU by --device"),
+        "bf16" => DType.BF16,
+        "fp32" => DType.F32,
+        // A processor behind OpenCL gains nothing from narrow activations.
+        _ => capabilities is { IsCpu: false } && matrices == DType.BF16 ? DType.BF16 : DType.F32,
+    };
 }

@@ -14,6 +14,7 @@ public sealed class PanelDisplay : ITrainingDisplay
     private readonly string title;
     private readonly Task drawing;
     private StepReport? last;
+    private Func<string>? starting;
 
     /// <summary>Begins to draw on <paramref name="console"/>; <paramref name="peakFlops"/> is the device's peak per second, where known.</summary>
     public PanelDisplay(IAnsiConsole console, string title, double? peakFlops)
@@ -23,6 +24,9 @@ public sealed class PanelDisplay : ITrainingDisplay
         meter = new TrainingMeter(peakFlops);
         drawing = Task.Run(DrawAsync);
     }
+
+    /// <inheritdoc/>
+    public void Starting(Func<string> state) => events.Writer.TryWrite(() => starting = state);
 
     /// <inheritdoc/>
     public void Step(StepReport report) => events.Writer.TryWrite(() =>
@@ -43,12 +47,16 @@ public sealed class PanelDisplay : ITrainingDisplay
 
     private Task DrawAsync() => console.Live(new Text("")).AutoClear(false).Overflow(VerticalOverflow.Crop).StartAsync(async live =>
     {
-        while (await events.Reader.WaitToReadAsync().ConfigureAwait(false))
+        while (starting is not null && last is null || await events.Reader.WaitToReadAsync().ConfigureAwait(false))
         {
             while (events.Reader.TryRead(out Action? next))
                 next();
             if (last is { } report)
                 live.UpdateTarget(Draw(report));
+            else if (starting is { } state)
+                live.UpdateTarget(new Panel(new Text(state())) { Header = new PanelHeader(Markup.Escape(title)), Border = BoxBorder.Rounded });
+            if (last is null && events.Reader.Completion.IsCompleted)
+                return;
             await Task.WhenAny(events.Reader.Completion, Task.Delay(Pause)).ConfigureAwait(false);
         }
     });

@@ -9,6 +9,7 @@ public sealed class PlainDisplay : ITrainingDisplay
     private readonly TextWriter output;
     private readonly TrainingMeter meter;
     private StepReport? last;
+    private Func<string>? starting;
     private int written;
 
     /// <summary>Writes to <paramref name="output"/>; <paramref name="peakFlops"/> is the device's peak per second, where known.</summary>
@@ -19,9 +20,14 @@ public sealed class PlainDisplay : ITrainingDisplay
     }
 
     /// <inheritdoc/>
+    public void Starting(Func<string> state) => starting = state;
+
+    /// <inheritdoc/>
     public void Step(StepReport report)
     {
         bool first = last is null;
+        if (first && starting is not null)
+            output.WriteLine(starting());
         last = report;
         meter.Add(report);
         int every = Math.Max(1, report.TotalSteps / Lines);

@@ -6,6 +6,11 @@ namespace Marrow.Host.Progress;
 public sealed class SilentDisplay : ITrainingDisplay
 {
     /// <inheritdoc/>
+    public void Starting(Func<string> state)
+    {
+    }
+
+    /// <inheritdoc/>
     public void Step(StepReport report)
     {
     }

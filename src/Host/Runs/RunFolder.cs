@@ -3,6 +3,7 @@ using System.Text;
 using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Host.Jobs;
+using Marrow.Host.Machines;
 using Marrow.Host.Progress;
 
 namespace Marrow.Host.Runs;
@@ -89,6 +90,7 @@ public sealed class RunFolder : IDisposable
             Status = RunStatus.Running,
             StartedAt = resumed ? Manifest.StartedAt : time.GetUtcNow(),
             ResumedAfterSteps = resumed ? [.. Manifest.ResumedAfterSteps, afterStep] : [],
+            EarlierDevices = resumed && !SameDevice(manifest) ? [.. Manifest.EarlierDevices, $"{Manifest.DeviceName}: {Manifest.Device}"] : Manifest.EarlierDevices,
             Steps = afterStep,
             Config = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(resolved))),
         });
@@ -106,6 +108,22 @@ public sealed class RunFolder : IDisposable
             throw new MarrowException("RN007", $"{Echo.Name(changed.Name)} is not the file that this run began with (SHA-256 {changed.Sha256[..12]}…, {changed.Bytes} bytes now); put the old one back, or start again with --overwrite");
     }
 
+    /// <summary>
+    /// What to warn of where the run to resume was on another device, whose sums round differently; null where it was not. A job that leaves the
+    /// device open does not change its kind unasked.
+    /// </summary>
+    /// <exception cref="MarrowException">RN008: the job says auto, and another kind of device was taken before.</exception>
+    public string? ChangeOfDevice(RunManifest now)
+    {
+        if (SameDevice(now))
+            return null;
+        string before = $"{Manifest.DeviceName} ({Echo.Name(Manifest.Device, 200)}), {Echo.Name(Manifest.Activations)} activations";
+        if (job.Spec.Model.Device == "auto" && KindOf(Manifest.DeviceName) != KindOf(now.DeviceName))
+            throw new MarrowException("RN008", $"this run was on {before}, and model.device auto takes {now.DeviceName} now, where the bits would be others. "
+                + $"Name the device to go on with: --device {KindOf(Manifest.DeviceName)} or --device {KindOf(now.DeviceName)}");
+        return $"this run was on {before}, and goes on on {now.DeviceName} ({now.Device}), {now.Activations} activations: from here on its bits are not those of a run on one device";
+    }
+
     /// <summary>The loss of the last step; null before it.</summary>
     public double? LastLoss => Recording.Losses.Count > 0 ? Recording.Losses[^1].Loss : null;
 
@@ -119,19 +137,21 @@ public sealed class RunFolder : IDisposable
     public void Evaluated(int step, double loss) => Recording.AppendEvaluation(step, loss);
 
     /// <summary>Draws loss.svg anew and notes in the manifest how many steps are done; called at every save.</summary>
-    public void Save()
+    /// <param name="use">What the device did until now.</param>
+    public void Save(DeviceUse use)
     {
         DrawPicture();
-        WriteManifest(Manifest with { Steps = LastStep });
+        WriteManifest(Manifest.On(use) with { Steps = LastStep });
     }
 
     /// <summary>Ends the record.</summary>
     /// <param name="status">How it ended.</param>
+    /// <param name="use">What the device did.</param>
     /// <param name="error">The error's message, where it failed.</param>
-    public void End(RunStatus status, string? error = null)
+    public void End(RunStatus status, DeviceUse use, string? error = null)
     {
         DrawPicture();
-        WriteManifest(Manifest with { Status = status, Error = error, EndedAt = time.GetUtcNow(), Steps = LastStep });
+        WriteManifest(Manifest.On(use) with { Status = status, Error = error, EndedAt = time.GetUtcNow(), Steps = LastStep });
     }
 
     /// <summary>Lets the folder go.</summary>
@@ -195,6 +215,12 @@ public sealed class RunFolder : IDisposable
             if (Directory.Exists(folder))
                 Directory.Delete(folder, recursive: true);
     }
+
+    /// <summary>Processors count as one device, however many threads they give.</summary>
+    private bool SameDevice(RunManifest now) =>
+        (Manifest.DeviceName == "cpu" && now.DeviceName == "cpu") || (Manifest.Device == now.Device && Manifest.Activations == now.Activations);
+
+    private static string KindOf(string device) => device.Split(':')[0];
 
     private static string Shown(RunManifest manifest) => $"{manifest.Status.ToString().ToLowerInvariant()}, {manifest.Steps} steps";
 

@@ -52,7 +52,25 @@ public sealed record RunManifest
     /// <summary>The device that computes, as the engine names it.</summary>
     public string Device { get; init; } = "";
 
-    /// <summary>Threads on the CPU.</summary>
+    /// <summary>The device's name: "cpu", "opencl:0".</summary>
+    public string DeviceName { get; init; } = "cpu";
+
+    /// <summary>The devices that the run was on before, where it was resumed on another one; oldest first.</summary>
+    public IReadOnlyList<string> EarlierDevices { get; init; } = [];
+
+    /// <summary>The type of activations: "fp32" or "bf16".</summary>
+    public string Activations { get; init; } = "fp32";
+
+    /// <summary>Most memory that tensors held on the device in the last process.</summary>
+    public long PeakBytes { get; init; }
+
+    /// <summary>Kernels that the driver compiled in the last process.</summary>
+    public int KernelsCompiled { get; init; }
+
+    /// <summary>Kernels that came from the cache in the last process.</summary>
+    public int KernelsLoaded { get; init; }
+
+    /// <summary>Threads on the CPU; 0 on other devices.</summary>
     public int Threads { get; init; }
 
     /// <summary>The base model's files.</summary>
@@ -78,6 +96,17 @@ public sealed record RunManifest
             throw new MarrowException("RN002", $"{Echo.Name(path, 300)}: not a run's manifest ({Echo.Name(e.Message, 200)}); choose another output.dir", e);
         }
     }
+
+    /// <summary>The same with what a device did.</summary>
+    public RunManifest On(DeviceUse use) => this with
+    {
+        Device = use.Description,
+        DeviceName = use.Name,
+        Activations = use.Activations,
+        PeakBytes = use.PeakBytes,
+        KernelsCompiled = use.KernelsCompiled,
+        KernelsLoaded = use.KernelsLoaded,
+    };
 
     /// <summary>Writes manifest.json.</summary>
     public void Write(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this with { Schema = Version }, JsonText.Indented) + "\n");

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
 using Marrow.Host.Jobs;
+using Marrow.Host.Machines;
 using Marrow.Host.Progress;
 
 namespace Marrow.Host.Training;
@@ -21,7 +22,8 @@ internal static class PlanReport
             ["parameters"] = plan.BaseValues,
             ["trained_parameters"] = plan.TrainedValues,
             ["adapted_layers"] = plan.AdaptedLayers,
-            ["memory"] = Node(new { plan.Memory.Weights, plan.Memory.Trainable, plan.Memory.Activations, plan.Memory.BlockWork, plan.Memory.HeadWork, plan.Memory.Total, Free = plan.Machine.FreeBytes }),
+            ["device"] = Node(new { plan.Place.Name, plan.Place.Description, Activations = DeviceUse.Text(plan.Activations) }),
+            ["memory"] = Node(new { plan.Memory.Weights, plan.Memory.Trainable, plan.Memory.Activations, plan.Memory.BlockWork, plan.Memory.HeadWork, plan.Memory.Total, Free = plan.Room.FreeBytes, Available = plan.Room.TotalBytes }),
             ["data"] = new JsonArray([.. plan.Data.Files.Select(f => Node(new { f.Report, f.Statistics }))]),
             ["train_examples"] = plan.Data.Train.Count,
             ["eval_examples"] = plan.Data.Eval?.Count ?? 0,
@@ -40,8 +42,9 @@ internal static class PlanReport
         output.WriteLine(FormattableString.Invariant($"model     {plan.Folder.Config.ModelType}, {plan.BaseValues:N0} values  {Echo.Name(plan.Folder.Path, 300)}"));
         output.WriteLine($"adapter   {what}");
         output.WriteLine(FormattableString.Invariant($"steps     {plan.Steps:N0} of {job.Training.BatchSize} × {job.Training.GradientAccumulationSteps} examples; {plan.Data.Train.Count:N0} to train on, {plan.Data.Eval?.Count ?? 0:N0} to evaluate on"));
+        output.WriteLine($"device    {plan.Place.Name} ({plan.Place.Description}), {DeviceUse.Text(plan.Activations)} activations");
         output.WriteLine($"memory    about {Quantity.Bytes(plan.Memory.Total)}: weights {Quantity.Bytes(plan.Memory.Weights)}, trained values with gradients and moments {Quantity.Bytes(plan.Memory.Trainable)}, "
-            + $"activations {Quantity.Bytes(plan.Memory.Total - plan.Memory.Weights - plan.Memory.Trainable)}; {Quantity.Bytes(plan.Machine.FreeBytes)} of {Quantity.Bytes(plan.Machine.TotalBytes)} free");
+            + $"activations {Quantity.Bytes(plan.Memory.Total - plan.Memory.Weights - plan.Memory.Trainable)}; {(plan.Room.FreeBytes is { } free ? $"{Quantity.Bytes(free)} of " : "")}{Quantity.Bytes(plan.Room.TotalBytes)} {(plan.Room.FreeBytes is null ? $"on {plan.Room.Where}" : "free")}");
         output.WriteLine($"output    {Echo.Name(Path.GetFullPath(job.Output.Dir), 300)}");
         foreach (LoadedDataset file in plan.Data.Files)
         {

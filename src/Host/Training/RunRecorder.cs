@@ -1,17 +1,15 @@
 using Marrow.Engine.Training;
+using Marrow.Host.Models;
 using Marrow.Host.Progress;
 using Marrow.Host.Runs;
 
 namespace Marrow.Host.Training;
 
 /// <summary>Writes a run's metrics, checkpoints and picture, and shows it.</summary>
-internal sealed class RunRecorder(RunFolder run, CheckpointStore checkpoints, string identity, ITrainingDisplay display) : ITrainingObserver
+internal sealed class RunRecorder(RunFolder run, LoadedModel loaded, CheckpointStore checkpoints, string identity, ITrainingDisplay display) : ITrainingObserver
 {
     private TimeSpan time;
     private long tokens;
-
-    /// <summary>The most bytes that tensors held.</summary>
-    public long PeakBytes { get; private set; }
 
     /// <summary>Tokens per second over all steps of this process.</summary>
     public double TokensPerSecond => tokens / Math.Max(time.TotalSeconds, 1e-9);
@@ -21,7 +19,6 @@ internal sealed class RunRecorder(RunFolder run, CheckpointStore checkpoints, st
     {
         time += report.Elapsed;
         tokens += report.Tokens;
-        PeakBytes = report.PeakBytes;
         run.Step(report);
         display.Step(report);
     }
@@ -37,6 +34,6 @@ internal sealed class RunRecorder(RunFolder run, CheckpointStore checkpoints, st
     public void CheckpointDue(Trainer trainer)
     {
         checkpoints.Save(trainer, identity);
-        run.Save();
+        run.Save(loaded.Use);
     }
 }

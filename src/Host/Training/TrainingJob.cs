@@ -1,11 +1,12 @@
 using System.Threading.Channels;
+using Marrow.Host.Machines;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Marrow.Host.Training;
 
 /// <summary>Trains the jobs that are handed in, one after the other, wherever they come from.</summary>
-internal sealed class TrainingJob(IHostApplicationLifetime application, TimeProvider time, ILogger<TrainingJob> log) : BackgroundService
+internal sealed class TrainingJob(IHostApplicationLifetime application, DeviceOpener devices, TimeProvider time, ILogger<TrainingJob> log) : BackgroundService
 {
     private readonly Channel<Entry> entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true });
 
@@ -29,7 +30,7 @@ internal sealed class TrainingJob(IHostApplicationLifetime application, TimeProv
     {
         try
         {
-            entry.Done.SetResult(TrainingRun.Execute(entry.Request, time, log, application.ApplicationStopping));
+            entry.Done.SetResult(TrainingRun.Execute(entry.Request, devices, time, log, application.ApplicationStopping));
         }
 #pragma warning disable CA1031 // handed to whoever waits for the run
         catch (Exception error)

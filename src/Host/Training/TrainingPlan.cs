@@ -1,4 +1,5 @@
 using Marrow.Adapters;
+using Marrow.Engine.Devices;
 using Marrow.Engine.Models;
 using Marrow.Engine.Training;
 using Marrow.Engine;
@@ -49,22 +50,34 @@ internal sealed class TrainingPlan : IDisposable
     /// <summary>What training will take.</summary>
     public required MemoryEstimate Memory { get; init; }
 
-    /// <summary>What the machine has.</summary>
-    public required MachineMemory Machine { get; init; }
+    /// <summary>The device that will compute; open unless the plan is a dry run's.</summary>
+    public required DeviceListing Place { get; init; }
+
+    /// <summary>The open device, which is the plan's; null for a dry run.</summary>
+    public required Device? Device { get; init; }
+
+    /// <summary>The model as it will be loaded.</summary>
+    public required ModelChoice Choice { get; init; }
+
+    /// <summary>The type of activations.</summary>
+    public required DType Activations { get; init; }
+
+    /// <summary>What memory there is.</summary>
+    public required MemoryRoom Room { get; init; }
 
     /// <summary>What should be known but keeps nothing from being done.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
 
-    /// <summary>Looks at everything; for a dry run an output folder that is taken is a warning only.</summary>
-    /// <exception cref="MarrowException">Something is wrong with the job, the run folder, the model, the adapter or the data, or memory will not do.</exception>
-    public static TrainingPlan Make(JobFile job, RunStart start, bool dryRun, CancellationToken stopping)
+    /// <summary>Looks at everything. For a dry run an output folder that is taken is a warning only, and the device is found and not opened.</summary>
+    /// <exception cref="MarrowException">Something is wrong with the job, the run folder, the model, the adapter, the data or the device, or memory will not do.</exception>
+    public static TrainingPlan Make(TrainingRequest request, DeviceOpener devices, bool dryRun, CancellationToken stopping)
     {
         List<string> warnings = [];
-        JobPaths.Check(job);
-        job = Tuning.Settled(job);
-        ModelChoice choice = ModelChoice.Of(job.Spec);
-        choice.RequireDevice();
-        DType? matrices = choice.Matrices;
+        JobPaths.Check(request.Job);
+        JobFile job = Tuning.Settled(request.Job);
+        RunStart start = request.Start;
+        ModelChoice choice = ModelChoice.Of(job.Spec, request.DumpKernels);
+        DType? given = choice.Matrices;
         try
         {
             RunFolder.Check(job, start);
@@ -75,13 +88,17 @@ internal sealed class TrainingPlan : IDisposable
             warnings.Add(e.Message);
         }
         ModelFolder folder = ModelFolder.Open(ModelPath.Folder(choice.Path));
+        Device? device = null;
         try
         {
             warnings.AddRange(folder.Warnings);
             ModelTokenizer? tokenizer = LoadedModel.TokenizerOf(folder);
             (long all, long trained, int? layers) = Layout(folder, job.Spec, warnings);
             TrainingData data = TrainingData.Load(job.Spec, LoadedModel.VocabularyOf(folder, tokenizer), stopping);
-            MemoryEstimate memory = Estimate(folder, matrices, trained, job.Spec, data);
+            device = dryRun ? null : devices.Open(choice.Device);
+            DeviceListing place = device is null ? devices.Find(choice.Device)
+                : new DeviceListing(device.Name, device.Description, (device as KernelDevice)?.Capabilities, null, null);
+            DType matrices = given ?? LoadedModel.MatricesOf(folder), activations = choice.ActivationsOn(place.Capabilities, matrices);
             var plan = new TrainingPlan(job, start, folder)
             {
                 Tokenizer = tokenizer,
@@ -90,8 +107,12 @@ internal sealed class TrainingPlan : IDisposable
                 BaseValues = all,
                 TrainedValues = trained,
                 AdaptedLayers = layers,
-                Memory = memory,
-                Machine = MachineMemory.Read(),
+                Memory = Estimate(folder, matrices, activations, trained, job.Spec, data),
+                Place = place,
+                Device = device,
+                Choice = choice,
+                Activations = activations,
+                Room = MemoryRoom.Of(place, choice.Device.MemoryBytes),
                 Warnings = warnings,
             };
             plan.Judge(warnings);
@@ -99,6 +120,7 @@ internal sealed class TrainingPlan : IDisposable
         }
         catch
         {
+            device?.Dispose();
             folder.Dispose();
             throw;
         }
@@ -132,7 +154,11 @@ internal sealed class TrainingPlan : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Folder.Dispose();
+    public void Dispose()
+    {
+        Device?.Dispose();
+        Folder.Dispose();
+    }
 
     /// <summary>Builds the model and what is trained of it without values, which also checks that they belong together.</summary>
     private static (long All, long Trained, int? Layers) Layout(ModelFolder folder, JobSpec job, List<string> warnings)
@@ -144,24 +170,23 @@ internal sealed class TrainingPlan : IDisposable
         return (all, tuning.Parameters.Count, (tuning as AdaptedModel)?.Layers.Count);
     }
 
-    private static MemoryEstimate Estimate(ModelFolder folder, DType? matrices, long trained, JobSpec job, TrainingData data)
+    private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, DType activations, long trained, JobSpec job, TrainingData data)
     {
-        bool half = folder.Tensors.Tensors.Values.Any(t => t.Shape.Count == 2 && t.DType == DType.BF16);
         int row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
         int tokens = (int)Math.Min(data.Train.Tokens, (long)job.Training.BatchSize * row);
-        var estimate = MemoryEstimate.For(folder.Config, matrices ?? (half ? DType.BF16 : DType.F32), trained, tokens, job.Training.ActivationCheckpointing);
+        var estimate = MemoryEstimate.For(folder.Config, matrices, trained, tokens, job.Training.ActivationCheckpointing, activations);
         // Trained weights take the place of the base's.
         return job.Adapter.Method == "full" ? estimate with { Weights = 0 } : estimate;
     }
 
     private void Judge(List<string> warnings)
     {
-        if (Memory.Total > Machine.TotalBytes)
+        if (Memory.Total > Room.TotalBytes)
             throw new MarrowException("ME001", $"training would take about {Quantity.Bytes(Memory.Total)} (weights {Quantity.Bytes(Memory.Weights)}, trained values {Quantity.Bytes(Memory.Trainable)}, "
-                + $"activations {Quantity.Bytes(Memory.Activations)}), and this process may use {Quantity.Bytes(Machine.TotalBytes)}; lower training.batch_size or data.max_length, "
+                + $"activations {Quantity.Bytes(Memory.Activations)}), and {Room.Where} may use {Quantity.Bytes(Room.TotalBytes)}; lower training.batch_size or data.max_length, "
                 + "set training.activation_checkpointing: true or model.dtype: bf16, or take a smaller model");
-        if (Memory.Total > Machine.FreeBytes)
-            warnings.Add($"training takes about {Quantity.Bytes(Memory.Total)}, and {Quantity.Bytes(Machine.FreeBytes)} are free now; close other programs or lower training.batch_size");
+        if (Memory.Total > Room.FreeBytes)
+            warnings.Add($"training takes about {Quantity.Bytes(Memory.Total)}, and {Quantity.Bytes(Room.FreeBytes.Value)} are free now; close other programs or lower training.batch_size");
         if (Data.Train.LongestLength > Folder.Config.MaxPositions)
             warnings.Add($"the longest example has {Data.Train.LongestLength} tokens, the model was made for {Folder.Config.MaxPositions}; lower data.max_length");
         if (Job.Spec.Training.WarmupSteps >= Steps)

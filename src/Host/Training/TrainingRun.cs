@@ -1,8 +1,12 @@
+using System.Globalization;
 using Marrow.Adapters;
 using Marrow.Engine.Cpu;
+using Marrow.Engine.Devices;
+using Marrow.Engine.Devices.Cpu;
 using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Host.Jobs;
+using Marrow.Host.Machines;
 using Marrow.Host.Models;
 using Marrow.Host.Progress;
 using Marrow.Host.Runs;
@@ -15,31 +19,41 @@ internal static partial class TrainingRun
 {
     /// <summary>Trains until all steps are done or <paramref name="stopping"/> asks to stop, which the running step finishes before.</summary>
     /// <exception cref="MarrowException">The job cannot be run, or the run failed; the run folder's manifest says so too.</exception>
-    public static RunOutcome Execute(TrainingRequest request, TimeProvider time, ILogger log, CancellationToken stopping)
+    public static RunOutcome Execute(TrainingRequest request, DeviceOpener devices, TimeProvider time, ILogger log, CancellationToken stopping)
     {
-        using TrainingPlan plan = TrainingPlan.Make(request.Job, request.Start, dryRun: false, stopping);
+        using TrainingPlan plan = TrainingPlan.Make(request, devices, dryRun: false, stopping);
         foreach (string warning in plan.Warnings)
             Warn(log, warning);
+        if (plan.Device is KernelDevice gpu)
+        {
+            Say(log, $"checking the job's ops on {gpu.Name}; where its kernels are not in the cache yet, they are compiled now");
+            DeviceCheck.Require(gpu, plan.Job.Spec.Adapter.Method, plan.Activations, stopping);
+        }
         RunManifest made = Describe(plan, stopping);
-        using LoadedModel loaded = LoadedModel.Open(plan.Folder, ModelChoice.Of(plan.Job.Spec));
+        using LoadedModel loaded = LoadedModel.Open(plan.Folder, plan.Choice, plan.Device!);
         using FineTuning tuning = Tuning.Of(loaded.Model, plan.Job.Spec, []);
         using var trainer = new Trainer(loaded.Model, tuning.Parameters, plan.Data.Train, plan.Options(), plan.Data.Eval);
         using RunFolder run = RunFolder.Open(plan.Job, request.Start, time);
         var checkpoints = new CheckpointStore(run.Checkpoints, plan.Job.Spec.Training.SaveTotalLimit);
         string identity = ResolvedJob.Identity(plan.Job.Spec);
+        var cpu = loaded.Device as CpuDevice;
+        made = made.On(loaded.Use) with { Threads = cpu?.Pool.Threads ?? 0 };
         if (request.Start == RunStart.Resume)
         {
             run.RequireSameFiles(made);
+            if (run.ChangeOfDevice(made) is { } change)
+                Warn(log, change);
             Restore(trainer, checkpoints, identity, log);
         }
         int after = trainer.Step;
-        made = made with { Device = loaded.Device.Description, Threads = loaded.Device.Pool.Threads };
         run.Begin(made, after);
         long began = time.GetTimestamp();
         try
         {
-            using ITrainingDisplay display = request.Display(Path.GetFileName(run.Root), FmaPeak.AllCores(loaded.Device.Pool) * 1e9);
-            var recorder = new RunRecorder(run, checkpoints, identity, display);
+            using ITrainingDisplay display = request.Display(Path.GetFileName(run.Root), cpu is null ? null : FmaPeak.AllCores(cpu.Pool) * 1e9);
+            if (loaded.Device is KernelDevice kernels)
+                display.Starting(() => string.Create(CultureInfo.InvariantCulture, $"{kernels.Name}: kernels compiled: {kernels.Compiled}, from the cache: {kernels.Loaded}"));
+            var recorder = new RunRecorder(run, loaded, checkpoints, identity, display);
             bool finished = trainer.Run(recorder, stopping) == TrainingOutcome.Finished;
             string result = tuning is AdaptedModel ? run.Adapter : run.Model;
             if (finished)
@@ -48,16 +62,16 @@ internal static partial class TrainingRun
                     recorder.CheckpointDue(trainer);
                 tuning.Save(result, plan.Folder);
             }
-            run.End(finished ? RunStatus.Completed : RunStatus.Cancelled);
+            run.End(finished ? RunStatus.Completed : RunStatus.Cancelled, loaded.Use);
             return new RunOutcome(run.Manifest.Status, run.Root, finished ? result : null, trainer.Step, after, run.LastLoss, run.LastEvaluation,
-                time.GetElapsedTime(began).TotalSeconds, recorder.TokensPerSecond, recorder.PeakBytes, plan.Warnings);
+                time.GetElapsedTime(began).TotalSeconds, recorder.TokensPerSecond, loaded.Use, plan.Warnings);
         }
         catch (Exception error)
         {
             // The folder may be what failed; the first error is the one to tell.
             try
             {
-                run.End(RunStatus.Failed, error.Message);
+                run.End(RunStatus.Failed, loaded.Use, error.Message);
             }
             catch (MarrowException second)
             {

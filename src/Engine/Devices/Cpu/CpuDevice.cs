@@ -7,8 +7,14 @@ namespace Marrow.Engine.Devices.Cpu;
 /// <summary>The processor: buffers are native memory aligned to a cache line, ops run on <see cref="Pool"/>.</summary>
 public sealed unsafe class CpuDevice : Device
 {
-    /// <summary>A device that computes on <paramref name="threads"/> threads (0: one for each processor).</summary>
-    public CpuDevice(int threads = 0) => Pool = new WorkerPool(threads > 0 ? threads : Environment.ProcessorCount);
+    private readonly long _memoryLimit;
+
+    /// <summary>A device that computes on <paramref name="threads"/> threads (0: one for each processor) and takes at most <paramref name="memoryLimit"/> bytes (null: what there is).</summary>
+    public CpuDevice(int threads = 0, long? memoryLimit = null)
+    {
+        Pool = new WorkerPool(threads > 0 ? threads : Environment.ProcessorCount);
+        _memoryLimit = memoryLimit ?? long.MaxValue;
+    }
 
     /// <inheritdoc/>
     public override string Name => "cpu";
@@ -43,6 +49,8 @@ public sealed unsafe class CpuDevice : Device
     /// <inheritdoc/>
     protected override nint Reserve(long bytes)
     {
+        if (bytes > _memoryLimit - ReservedBytes)
+            return 0;
         try
         {
             return (nint)NativeMemory.AlignedAlloc((nuint)bytes, 64);
@@ -52,6 +60,8 @@ public sealed unsafe class CpuDevice : Device
             return 0;
         }
     }
+
+    private protected override string MemoryLimits => _memoryLimit == long.MaxValue ? "" : $" of {Amount(_memoryLimit)} that may be taken";
 
     /// <inheritdoc/>
     protected override void Release(nint handle, long bytes) => NativeMemory.AlignedFree((void*)handle);

@@ -11,9 +11,11 @@ switch (args.Length > 0 ? args[0] : "")
         return StepPerf.Run(options);
     case "gpu":
         return GpuPerf.Run(options);
+    case "gpu-gemm":
+        return GpuGemmPerf.Run(options);
     case "machine":
         return MachinePerf.Run(options);
     default:
-        Console.Error.WriteLine("usage: dotnet run -c Release --project perf -- gemm [--json] [--only TEXT] | machine [--json] | step [--quick] [--only METHOD] [--peer PYTHON] | gpu [--device NAME] [--shape NAME] [--method NAME] [--r N] [--rows N] [--steps N] [--peak TFLOPS] [--only PART] [--json]");
+        Console.Error.WriteLine("usage: dotnet run -c Release --project perf -- gemm [--json] [--only TEXT] | machine [--json] | step [--quick] [--only METHOD] [--peer PYTHON] | gpu [--device NAME] [--shape NAME] [--method NAME] [--r N] [--rows N] [--steps N] [--peak TFLOPS] [--only PART] [--json] | gpu-gemm [--device NAME] [--tuning FILE] [--json]");
         return 2;
 }

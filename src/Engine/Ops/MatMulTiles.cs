@@ -43,26 +43,29 @@ internal sealed class MatMulTiles
     public static MatMulTiles Default(KernelDevice device)
     {
         DeviceCapabilities can = device.Capabilities;
-        return new MatMulTiles(Guess(can, false), Guess(can, can.MatrixUnits), can.ComputeUnits);
+        return new MatMulTiles(Guess(can, false), Guess(can, true), can.ComputeUnits);
     }
 
+    /// <summary>The tile for a form of product, where operands may be rounded to bf16 or not.</summary>
+    public MatMulTile this[ProductForm form, bool inBf16] => (inBf16 ? _inBf16 : _inFull)[(int)form];
+
     /// <summary>The tile for a product.</summary>
-    public MatMulTile For(in MatMul.Product p) => (p.InBf16 ? _inBf16 : _inFull)[(int)FormOf(p.M, p.N, p.Count, _units)];
+    public MatMulTile For(in MatMul.Product p) => this[FormOf(p.M, p.N, p.Count, _units), p.InBf16];
 
     public static ProductForm FormOf(int m, int n, int count, int units) =>
         n <= Narrow ? ProductForm.Narrow : m <= Narrow ? ProductForm.Flat
         : (long)((m + 127) / 128) * ((n + 127) / 128) * count < units ? ProductForm.Small : ProductForm.Large;
 
-    /// <summary>The tiles worth measuring on a device, at most eight of each method.</summary>
+    /// <summary>The tiles worth measuring on a device, at most eight for each precision.</summary>
     public static IEnumerable<MatMulTile> Candidates(DeviceCapabilities device, bool inBf16)
     {
-        MatMulTile[] fit = [.. MatMulTile.All.Where(t => t.Suits(device) && (inBf16 || t.Method != MatMulMethod.Tensor))];
+        MatMulTile[] fit = [.. MatMulTile.All.Where(t => t.Suits(device) && t.Method == MatMulMethod.Tensor == (inBf16 && device.MatrixUnits))];
         return fit.Length > 0 ? fit : MatMulTile.All.Where(t => t.Method != MatMulMethod.Tensor && t.Fits(device));
     }
 
     private static MatMulTile[] Guess(DeviceCapabilities device, bool inBf16)
     {
-        MatMulTile[] candidates = [.. Candidates(device, inBf16).OrderByDescending(t => t.Method)];
+        MatMulTile[] candidates = [.. Candidates(device, inBf16)];
         if (candidates.Length == 0)
             throw new MarrowException("DV020", $"{device.Driver}: groups of {device.MaxLanes} lanes with {device.SharedBytes} bytes of shared memory are too small for products of matrices; use another device. [DV020]");
         // Large tiles stand first; a list that does not have what is wanted gives its first.

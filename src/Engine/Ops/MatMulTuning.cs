@@ -12,7 +12,7 @@ using Marrow.Formats.Numerics;
 namespace Marrow.Engine;
 
 /// <summary>One tile measured on one product.</summary>
-/// <param name="Product">What was computed: "1024×1024·1024×1024 F32".</param>
+/// <param name="Product">What was computed: "2048×1024·1024×2048 F32".</param>
 /// <param name="Tile">How: "tiled 128×64×8, 8×8".</param>
 /// <param name="Gflops">The best of the runs in 10⁹ operations a second; 0 where the tile was given up.</param>
 /// <param name="Chosen">The fastest of the product's tiles.</param>
@@ -32,32 +32,37 @@ public static class MatMulTuning
     // A product of each form: m, n, k.
     private static readonly (int M, int N, int K)[] Shapes = [(2048, 2048, 1024), (256, 512, 512), (2048, 16, 2048), (16, 2048, 2048)];
 
+    private static readonly DType[] Types = [DType.F32, DType.BF16];
+
     /// <summary>Measures, writes <paramref name="file"/>, and returns what was measured, a line for each tile and product. <paramref name="progress"/> gets each line as it comes.</summary>
     /// <exception cref="OperationCanceledException">Cancelled: nothing is written.</exception>
     /// <exception cref="MarrowException">The device failed, or the file cannot be written.</exception>
-    public static IReadOnlyList<MatMulTiming> Run(KernelDevice device, string file, Action<string> progress, CancellationToken cancellation)
+    public static IReadOnlyList<MatMulTiming> Run(KernelDevice device, string file, Action<string> progress, CancellationToken cancellation) =>
+        Run(device, file, progress, Shapes, cancellation);
+
+    /// <summary>As the public one with products of one's own, one for each form in the order of <see cref="ProductForm"/>.</summary>
+    internal static IReadOnlyList<MatMulTiming> Run(KernelDevice device, string file, Action<string> progress, (int M, int N, int K)[] shapes, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(progress);
-        var rows = new List<MatMulTiming>();
+        var forms = new List<(DType Type, ProductForm Form, List<MatMulTiming> Rows)>();
         var clock = Stopwatch.StartNew();
-        foreach (DType type in new[] { DType.F32, DType.BF16 })
+        foreach (DType type in Types)
         {
-            foreach ((int m, int n, int k) in Shapes)
+            for (int form = 0; form < MatMulTiles.Forms; form++)
             {
-                foreach (MatMulTiming row in Measure(device, type, m, n, k, clock, cancellation))
-                {
-                    rows.Add(row);
+                List<MatMulTiming> rows = Measure(device, type, shapes[form], clock, cancellation);
+                forms.Add((type, (ProductForm)form, rows));
+                foreach (MatMulTiming row in rows)
                     progress($"{row.Product}  {row.Tile}: {(row.Remark.Length > 0 ? row.Remark : string.Create(CultureInfo.InvariantCulture, $"{row.Gflops:F1} GFLOP/s{(row.Chosen ? " *" : "")}"))}");
-                }
             }
         }
-        AtomicFile.WriteBytes(file, Document(device, rows));
-        return rows;
+        AtomicFile.WriteBytes(file, Document(device, forms));
+        return [.. forms.SelectMany(f => f.Rows)];
     }
 
     /// <summary>Takes the choices of a tuning file over the defaults, where they were measured on this device with these kernels.</summary>
-    /// <exception cref="MarrowException">DV021 the file is not one that <see cref="Run"/> wrote.</exception>
+    /// <exception cref="MarrowException">DV021 the file is not one that tuning wrote.</exception>
     internal static void Apply(KernelDevice device, string file, MatMulTile[] inFull, MatMulTile[] inBf16)
     {
         try
@@ -88,8 +93,9 @@ public static class MatMulTuning
         }
     }
 
-    private static List<MatMulTiming> Measure(KernelDevice device, DType type, int m, int n, int k, Stopwatch clock, CancellationToken cancellation)
+    private static List<MatMulTiming> Measure(KernelDevice device, DType type, (int M, int N, int K) shape, Stopwatch clock, CancellationToken cancellation)
     {
+        (int m, int n, int k) = shape;
         var random = new Random(1);
         using Tensor a = Draw(device, random, new Shape(m, k), type), b = Draw(device, random, new Shape(n, k), type), c = new(device, new Shape(m, n), type);
         var product = new MatMul.Product(a, false, b, true, c, m, n, k, 1f, false);
@@ -99,11 +105,12 @@ public static class MatMulTuning
         float[] expected = c.ToArray();
         float largest = expected.Max(MathF.Abs);
         var rows = new List<MatMulTiming>();
-        double end = Math.Min(SecondsInAll, clock.Elapsed.TotalSeconds + SecondsOfShape), best = double.MaxValue;
+        // Compiling counts for the whole only.
+        double spent = 0, best = double.MaxValue;
         foreach (MatMulTile tile in MatMulTiles.Candidates(device.Capabilities, product.InBf16).OrderBy(t => t == first ? 0 : 1))
         {
             cancellation.ThrowIfCancellationRequested();
-            if (clock.Elapsed.TotalSeconds > end && rows.Count > 0)
+            if (rows.Count > 0 && (spent > SecondsOfShape || clock.Elapsed.TotalSeconds > SecondsInAll))
             {
                 rows.Add(new(name, tile.ToString(), 0, false, "not measured: the time was up"));
                 continue;
@@ -123,6 +130,7 @@ public static class MatMulTuning
                 MatMul.Run(device, product, tile);
                 device.Synchronize();
                 seconds = Math.Min(seconds, watch.Elapsed.TotalSeconds);
+                spent += watch.Elapsed.TotalSeconds;
             }
             best = Math.Min(best, seconds);
             rows.Add(new(name, tile.ToString(), 2e-9 * m * n * k / seconds, false, ""));
@@ -132,7 +140,7 @@ public static class MatMulTuning
         return rows;
     }
 
-    private static byte[] Document(KernelDevice device, List<MatMulTiming> rows)
+    private static byte[] Document(KernelDevice device, List<(DType Type, ProductForm Form, List<MatMulTiming> Rows)> forms)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true }))
@@ -142,38 +150,36 @@ public static class MatMulTuning
             json.WriteString("device", device.Description);
             json.WriteString("driver", device.Capabilities.Driver);
             json.WriteStartArray("choices");
-            foreach (DType type in new[] { DType.F32, DType.BF16 })
+            foreach ((DType type, ProductForm form, List<MatMulTiming> rows) in forms)
             {
-                for (int form = 0; form < Shapes.Length; form++)
+                MatMulTiming chosen = rows.First(r => r.Chosen);
+                json.WriteStartObject();
+                json.WriteString("form", form.ToString().ToLowerInvariant());
+                json.WriteString("type", type.ToString());
+                json.WriteString("product", chosen.Product);
+                json.WriteString("tile", chosen.Tile);
+                json.WriteString("hash", Hash(device, chosen.Tile));
+                json.WriteStartArray("timings");
+                foreach (MatMulTiming row in rows)
                 {
-                    (int m, int n, int k) = Shapes[form];
-                    MatMulTiming[] measured = [.. rows.Where(r => r.Product == $"{m}×{k}·{k}×{n} {type}")];
-                    string chosen = measured.First(r => r.Chosen).Tile;
                     json.WriteStartObject();
-                    json.WriteString("form", ((ProductForm)form).ToString().ToLowerInvariant());
-                    json.WriteString("type", type.ToString());
-                    json.WriteString("tile", chosen);
-                    json.WriteString("hash", Hash(device, MatMulTile.All.First(t => t.ToString() == chosen)));
-                    json.WriteStartArray("timings");
-                    foreach (MatMulTiming row in measured)
-                    {
-                        json.WriteStartObject();
-                        json.WriteString("tile", row.Tile);
-                        json.WriteNumber("gflops", Math.Round(row.Gflops, 2));
-                        if (row.Remark.Length > 0)
-                            json.WriteString("remark", row.Remark);
-                        json.WriteString("hash", Hash(device, MatMulTile.All.First(t => t.ToString() == row.Tile)));
-                        json.WriteEndObject();
-                    }
-                    json.WriteEndArray();
+                    json.WriteString("tile", row.Tile);
+                    json.WriteString("hash", Hash(device, row.Tile));
+                    json.WriteNumber("gflops", Math.Round(row.Gflops, 2));
+                    if (row.Remark.Length > 0)
+                        json.WriteString("remark", row.Remark);
                     json.WriteEndObject();
                 }
+                json.WriteEndArray();
+                json.WriteEndObject();
             }
             json.WriteEndArray();
             json.WriteEndObject();
         }
         return buffer.WrittenSpan.ToArray();
     }
+
+    private static string Hash(KernelDevice device, string tile) => Hash(device, MatMulTile.All.First(t => t.ToString() == tile));
 
     // An edited kernel is another candidate, whatever its name.
     private static string Hash(KernelDevice device, MatMulTile tile) =>

@@ -66,7 +66,7 @@ public static class OpCases
             yield return new("tile_add", $"{rows} rows, m {m} of {width}", [new(rows, width), new(rows, m)], (_, t) => Ops.TileAdd(Ops.Add(t[0], t[0]), t[1]),
                 a => TileAddNode.Reference(a[0].Map(v => 2 * v), a[1])) { Activations = [0, 1] };
         }
-        foreach ((int n, int inputs, int outputs, int r) in new[] { (1, 1, 1, 1), (9, 24, 40, 8), (33, 33, 11, 31), (70, 33, 70, 31), (130, 5, 3, 7) })
+        foreach ((int n, int inputs, int outputs, int r) in new[] { (1, 1, 1, 1), (9, 24, 40, 8), (33, 33, 11, 31), (70, 33, 70, 31), (130, 5, 3, 7), (80, 200, 40, 96) })
         {
             yield return new("bone_linear", $"{n}x{inputs}→{outputs}, r {r}", [new(n, inputs), new(outputs, inputs), new(r, outputs), new(outputs)],
                 (_, t) => Ops.BoneLinear(t[0], t[1], t[2], t[3]), a => BoneLinearNode.Reference(a[0], a[1], a[2], a[3])) { Frozen = [1, 3] };

@@ -6,16 +6,21 @@ namespace Marrow.Host.Tests;
 /// <summary>Runs the built program, which stands beside the test assembly.</summary>
 internal sealed class MarrowProcess : IDisposable
 {
+    /// <summary>Kernels stay here between runs of the tests; keyed by text and driver, so that nothing stale is ever used.</summary>
+    private static readonly string Cache = Path.Combine(Path.GetTempPath(), $"marrow-test-cache-{Environment.UserName}");
+
     private readonly Process process;
     private readonly Task<string> output;
     private readonly Task<string> errors;
 
-    private MarrowProcess(string[] args)
+    private MarrowProcess(string[] args, params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Repository.Root };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "marrow.dll"));
         foreach (string arg in args)
             start.ArgumentList.Add(arg);
+        foreach ((string name, string value) in environment.Prepend(("MARROW_CACHE", Cache)))
+            start.Environment[name] = value;
         process = Process.Start(start)!;
         output = process.StandardOutput.ReadToEndAsync();
         errors = process.StandardError.ReadToEndAsync();
@@ -31,6 +36,13 @@ internal sealed class MarrowProcess : IDisposable
     public static Result Run(params string[] args)
     {
         using var running = new MarrowProcess(args);
+        return running.Wait();
+    }
+
+    /// <summary>Runs it with an environment variable.</summary>
+    public static Result RunWith(string variable, string value, params string[] args)
+    {
+        using var running = new MarrowProcess(args, (variable, value));
         return running.Wait();
     }
 

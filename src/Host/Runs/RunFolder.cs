@@ -117,11 +117,11 @@ public sealed class RunFolder : IDisposable
     {
         if (SameDevice(now))
             return null;
-        string before = $"{Manifest.DeviceName} ({Echo.Name(Manifest.Device, 200)}), {Echo.Name(Manifest.Activations)} activations";
+        string before = Placed(Manifest);
         if (job.Spec.Model.Device == "auto" && KindOf(Manifest.DeviceName) != KindOf(now.DeviceName))
             throw new MarrowException("RN008", $"this run was on {before}, and model.device auto takes {now.DeviceName} now, where the bits would be others. "
                 + $"Name the device to go on with: --device {KindOf(Manifest.DeviceName)} or --device {KindOf(now.DeviceName)}");
-        return $"this run was on {before}, and goes on on {now.DeviceName} ({now.Device}), {now.Activations} activations: from here on its bits are not those of a run on one device";
+        return $"this run was on {before}, and goes on on {Placed(now)}: from here on its bits are not those of a run on one device";
     }
 
     /// <summary>The loss of the last step; null before it.</summary>
@@ -137,21 +137,21 @@ public sealed class RunFolder : IDisposable
     public void Evaluated(int step, double loss) => Recording.AppendEvaluation(step, loss);
 
     /// <summary>Draws loss.svg anew and notes in the manifest how many steps are done; called at every save.</summary>
-    /// <param name="use">What the device did until now.</param>
-    public void Save(DeviceUse use)
+    /// <param name="use">What the device did until now; null leaves what is noted.</param>
+    public void Save(DeviceUse? use = null)
     {
         DrawPicture();
-        WriteManifest(Manifest.On(use) with { Steps = LastStep });
+        WriteManifest(Used(use) with { Steps = LastStep });
     }
 
     /// <summary>Ends the record.</summary>
     /// <param name="status">How it ended.</param>
-    /// <param name="use">What the device did.</param>
     /// <param name="error">The error's message, where it failed.</param>
-    public void End(RunStatus status, DeviceUse use, string? error = null)
+    /// <param name="use">What the device did; null leaves what is noted.</param>
+    public void End(RunStatus status, string? error = null, DeviceUse? use = null)
     {
         DrawPicture();
-        WriteManifest(Manifest.On(use) with { Status = status, Error = error, EndedAt = time.GetUtcNow(), Steps = LastStep });
+        WriteManifest(Used(use) with { Status = status, Error = error, EndedAt = time.GetUtcNow(), Steps = LastStep });
     }
 
     /// <summary>Lets the folder go.</summary>
@@ -162,6 +162,8 @@ public sealed class RunFolder : IDisposable
     }
 
     private MetricsLog Recording => metrics ?? throw new InvalidOperationException("Begin comes first");
+
+    private RunManifest Used(DeviceUse? use) => use is null ? Manifest : Manifest.On(use);
 
     private int LastStep => Recording.Losses.Count > 0 ? Recording.Losses[^1].Step : 0;
 
@@ -217,8 +219,11 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>Processors count as one device, however many threads they give.</summary>
-    private bool SameDevice(RunManifest now) =>
-        (Manifest.DeviceName == "cpu" && now.DeviceName == "cpu") || (Manifest.Device == now.Device && Manifest.Activations == now.Activations);
+    private bool SameDevice(RunManifest now) => (Manifest.DeviceName == "cpu" && now.DeviceName == "cpu")
+        || (Manifest.Device == now.Device && Manifest.Activations == now.Activations && Manifest.Tuning == now.Tuning);
+
+    private static string Placed(RunManifest on) => $"{Echo.Name(on.DeviceName)} ({Echo.Name(on.Device, 200)}), {Echo.Name(on.Activations)} activations, "
+        + (on.Tuning is { Length: >= 8 } tuning ? $"tuning {Echo.Name(tuning[..8])}" : "no tuning");
 
     private static string KindOf(string device) => device.Split(':')[0];
 

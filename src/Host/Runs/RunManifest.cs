@@ -61,6 +61,9 @@ public sealed record RunManifest
     /// <summary>The type of activations: "fp32" or "bf16".</summary>
     public string Activations { get; init; } = "fp32";
 
+    /// <summary>SHA-256 of the device's tuned choices, which decide how sums are split; null where there are none.</summary>
+    public string? Tuning { get; init; }
+
     /// <summary>Most memory that tensors held on the device in the last process.</summary>
     public long PeakBytes { get; init; }
 

@@ -37,7 +37,7 @@ internal static partial class TrainingRun
         var checkpoints = new CheckpointStore(run.Checkpoints, plan.Job.Spec.Training.SaveTotalLimit);
         string identity = ResolvedJob.Identity(plan.Job.Spec);
         var cpu = loaded.Device as CpuDevice;
-        made = made.On(loaded.Use) with { Threads = cpu?.Pool.Threads ?? 0 };
+        made = made.On(loaded.Use) with { Threads = cpu?.Pool.Threads ?? 0, Tuning = devices.Settings.TuningOf(plan.Place) is { } file && File.Exists(file) ? InputFile.Sha256(file, stopping) : null };
         if (request.Start == RunStart.Resume)
         {
             run.RequireSameFiles(made);
@@ -62,7 +62,7 @@ internal static partial class TrainingRun
                     recorder.CheckpointDue(trainer);
                 tuning.Save(result, plan.Folder);
             }
-            run.End(finished ? RunStatus.Completed : RunStatus.Cancelled, loaded.Use);
+            run.End(finished ? RunStatus.Completed : RunStatus.Cancelled, use: loaded.Use);
             return new RunOutcome(run.Manifest.Status, run.Root, finished ? result : null, trainer.Step, after, run.LastLoss, run.LastEvaluation,
                 time.GetElapsedTime(began).TotalSeconds, recorder.TokensPerSecond, loaded.Use, plan.Warnings);
         }
@@ -71,7 +71,7 @@ internal static partial class TrainingRun
             // The folder may be what failed; the first error is the one to tell.
             try
             {
-                run.End(RunStatus.Failed, loaded.Use, error.Message);
+                run.End(RunStatus.Failed, error.Message, loaded.Use);
             }
             catch (MarrowException second)
             {

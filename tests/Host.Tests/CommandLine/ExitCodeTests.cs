@@ -70,12 +70,18 @@ public class ExitCodeTests
     }
 
     [Fact]
-    public void Doctor_tells_of_the_machine_and_passes_its_self_test()
+    public void Doctor_tells_of_the_machine_and_its_cpu_passes_the_self_test()
     {
-        JsonElement doctor = JsonDocument.Parse(MarrowProcess.Run("doctor", "--json").Output).RootElement;
+        JsonElement doctor = JsonDocument.Parse(MarrowProcess.Run("doctor", "--device", "cpu", "--json").Output).RootElement;
         Assert.True(doctor.GetProperty("machine").GetProperty("cores").GetInt32() > 0);
         Assert.True(doctor.GetProperty("memory").GetProperty("free_bytes").GetInt64() > 0);
-        Assert.True(doctor.GetProperty("self_test").GetProperty("passed").GetBoolean());
-        Assert.All(doctor.GetProperty("self_test").GetProperty("ops").EnumerateArray(), op => Assert.True(op.GetProperty("cases").GetInt32() > 0));
+        Assert.True(doctor.GetProperty("passed").GetBoolean());
+        JsonElement[] devices = [.. doctor.GetProperty("devices").EnumerateArray()];
+        foreach (string kind in new[] { "cpu", "opencl", "cuda" })
+            Assert.Contains(devices, d => d.GetProperty("name").GetString()!.Split(':')[0] == kind);
+        JsonElement cpu = devices.Single(d => d.GetProperty("name").GetString() == "cpu");
+        Assert.True(cpu.GetProperty("cpu").GetProperty("gflops").GetDouble() > 0);
+        Assert.All(cpu.GetProperty("ops").EnumerateArray(), op => Assert.True(op.GetProperty("cases").GetInt32() > 0));
+        Assert.All(devices.Where(d => d.GetProperty("name").GetString() != "cpu"), d => Assert.Equal(0, d.GetProperty("ops").GetArrayLength()));
     }
 }

@@ -25,6 +25,23 @@ public class DisplayTests
     }
 
     [Fact]
+    public void Kernels_that_were_compiled_are_told_before_the_first_step()
+    {
+        using var output = new StringWriter();
+        using (var display = new PlainDisplay(output, null))
+        {
+            int compiled = 0;
+            display.Starting(() => $"opencl:0: kernels compiled: {compiled}");
+            compiled = 12;
+            display.Step(Report(1, 2, loss: 2.5));
+            display.Step(Report(2, 2, loss: 1.5));
+        }
+        string[] lines = output.ToString().TrimEnd().Split(Environment.NewLine);
+        Assert.Equal("opencl:0: kernels compiled: 12", lines[0]);
+        Assert.Equal(3, lines.Length);
+    }
+
+    [Fact]
     public void A_long_run_writes_about_forty_plain_lines_and_always_the_last()
     {
         using var output = new StringWriter();
@@ -64,12 +81,19 @@ public class DisplayTests
         console.Profile.Width = 90;
         using (var display = new PanelDisplay(console, "runs/[first]", 1e9))
         {
+            using var seen = new ManualResetEventSlim();
+            display.Starting(() =>
+            {
+                seen.Set();
+                return "kernels compiled: 7";
+            });
+            seen.Wait();
             for (int step = 1; step <= 40; step++)
                 display.Step(Report(step, 40, loss: 4.0 / step));
             display.Evaluated(40, 0.5);
         }
         string shown = output.ToString();
-        foreach (string part in new[] { "runs/[first]", "40/40 (100%)", "(raw 0.1000)", "20.0%", "1.5 GiB", "0.5000 (step 40)", "█", "▁" })
+        foreach (string part in new[] { "runs/[first]", "kernels compiled: 7", "40/40 (100%)", "(raw 0.1000)", "20.0%", "1.5 GiB", "0.5000 (step 40)", "█", "▁" })
             Assert.Contains(part, shown, StringComparison.Ordinal);
         Assert.Equal(colour, shown.Contains("\u001b[38;", StringComparison.Ordinal));
     }

@@ -51,10 +51,10 @@ internal static class TinyModel
         })));
 
     /// <summary>Writes a job over the model and its rows.</summary>
-    public static string WriteJob(TemporaryFolder folder, string run, string adapter = "method: bone, r: 4", string training = "max_steps: 10", string data = "") =>
+    public static string WriteJob(TemporaryFolder folder, string run, string adapter = "method: bone, r: 4", string training = "max_steps: 10", string data = "", string device = "cpu") =>
         folder.Put($"{run}.yaml", $$"""
             schema: marrow/job/v1
-            model: { path: '{{folder["model"]}}' }
+            model: { path: '{{folder["model"]}}', device: {{device}} }
             adapter: { {{adapter}} }
             data: { train: '{{folder["rows.jsonl"]}}', format: tokens{{data}} }
             training: { batch_size: 3, learning_rate: 5e-3, {{training}} }

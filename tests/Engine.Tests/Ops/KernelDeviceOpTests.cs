@@ -10,6 +10,8 @@ namespace Marrow.Engine.Tests.Ops;
 [Collection(KernelDeviceTests.Name)]
 public sealed class KernelDeviceOpTests(KernelDevices devices, ITestOutputHelper output)
 {
+    private static readonly string[] Bf16OnProcessors = ["three sequences, grouped heads", "window", "window of two positions", "q, k and v the same tensor", "heads of 64"];
+
     public static TheoryData<string, DType, string> Cases
     {
         get
@@ -30,6 +32,11 @@ public sealed class KernelDeviceOpTests(KernelDevices devices, ITestOutputHelper
         if (!devices.Find(output, kind, out Device device))
             return;
         OpCase op = OpCases.All.Single(c => c.ToString() == name);
+        if (op.Op == "attention" && activations == DType.BF16 && device is KernelDevice { Capabilities.IsCpu: true } && !Bf16OnProcessors.Contains(op.Case))
+        {
+            output.WriteLine("skipped: compilers for processors take ten seconds for the kernels of each head width; fp32 and GPUs see all of them");
+            return;
+        }
         IReadOnlyList<string> problems = OpCheck.Run(device, op, activations);
         Assert.True(problems.Count == 0, string.Join(Environment.NewLine, problems));
         Assert.Equal(0, device.LiveBytes);

@@ -109,6 +109,13 @@ internal sealed partial class FunctionReader
                     [new Load(new ElementAt(pointer, arguments[0]))], new CType(Scalar.Float4)));
                 break;
             }
+            case "Store2":
+            {
+                var place = new Load(new ElementAt(pointer, arguments[0]));
+                string text = Intrinsics.Narrow(stored) is { } narrow ? $"*({SpaceOf(pointer.Type)}uint*)&{{0}} = (uint){narrow}({{1}}) | (uint){narrow}({{2}}) << 16" : "((&{0})[0] = {1}, (&{0})[1] = {2})";
+                Effect(new Call(text, [place, arguments[1], arguments[2]], CType.Void, true));
+                break;
+            }
             case "Store4":
             {
                 string value = Intrinsics.Narrow(stored) is { } narrow ? narrow.Replace("f32_", "f32x4_", StringComparison.Ordinal) + "({1})" : "{1}";
@@ -129,9 +136,10 @@ internal sealed partial class FunctionReader
             Scalar.BFloat16 or Scalar.Half => "ushort4",
             _ => throw Refuse($"Load4 or Store4 of {pointer.Scalar} elements"),
         };
-        string space = _unit.Language == DialectLanguage.Cuda ? "" : pointer.Space switch { Space.Global => "__global ", Space.Shared => "__local ", _ => "" };
-        return $"*({space}{vector}*)&{{0}}";
+        return $"*({SpaceOf(pointer)}{vector}*)&{{0}}";
     }
+
+    private string SpaceOf(CType pointer) => _unit.Language == DialectLanguage.Cuda ? "" : pointer.Space switch { Space.Global => "__global ", Space.Shared => "__local ", _ => "" };
 
     private bool GroupMember(MethodInfo method)
     {

@@ -26,6 +26,9 @@ public readonly struct View<T> where T : unmanaged
     /// <summary>Elements i … i + 3 as fp32; the first one's place must be a multiple of four elements from the buffer's start.</summary>
     public Vector4 Load4(int i) => throw Gpu.OnDeviceOnly();
 
+    /// <summary>Stores elements i and i + 1, at once where they are of 16 bits; i is even, counted from the buffer's start.</summary>
+    public void Store2(int i, float first, float second) => throw Gpu.OnDeviceOnly();
+
     /// <summary>Stores elements i … i + 3; alignment as for <see cref="Load4"/>.</summary>
     public void Store4(int i, Vector4 value) => throw Gpu.OnDeviceOnly();
 }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Marrow.Engine.Devices;
 using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
@@ -14,7 +15,7 @@ internal static unsafe partial class MatMul
 
     private static void LaunchTensor(KernelDevice gpu, Grid grid, in Product p, Arg a, Arg b, Arg c, MatMulTile tile, int depth, int step, float alpha, bool accumulate, bool wideA, bool wideB, bool wideC)
     {
-        gpu.Launch(TensorTiles, grid, a, b, c, p.M, p.N, p.K, depth, step, p.StrideA, p.StrideB, p.StrideC, alpha, accumulate, wideA, wideB, p.TransA, p.TransB,
+        gpu.Launch(TensorTiles, grid, a, b, c, p.M, p.N, p.K, depth, step, p.StrideA, p.StrideB, p.StrideC, alpha, accumulate, wideA, wideB, wideC, p.TransA, p.TransB,
             tile.Rows, tile.Columns, tile.Depth, tile.LaneRows, tile.LaneColumns, IsEight(p.A, p.TransA ? p.M : p.K, p.StrideA), IsEight(p.B, p.TransB ? p.K : p.N, p.StrideB));
     }
 
@@ -34,24 +35,25 @@ internal static unsafe partial class MatMul
     // As Fill, eight elements at a time without a look at them; rows end with a multiple of eight.
     private static void Copy<T>(Shared<BFloat16> to, int pitch, View<T> matrix, int stride, int row, int rowEnd, int column, int columnEnd, int rows, int columns) where T : unmanaged
     {
-        for (int q = Gpu.Lane; q < rows * columns / 8; q += Gpu.Lanes)
+        // Counted so that the compiler sees how often: most tiles need two or four rounds.
+        for (int u = 0; u < (rows * columns / 8 + Gpu.Lanes - 1) / Gpu.Lanes; u++)
         {
-            int i = q / (columns / 8), j = q % (columns / 8) * 8;
-            if (row + i < rowEnd && column + j < columnEnd)
+            int q = Gpu.Lane + u * Gpu.Lanes, i = q / (columns / 8), j = q % (columns / 8) * 8;
+            if (i < rows && row + i < rowEnd && column + j < columnEnd)
             {
                 Gpu.CopyEight(to.At(i * pitch + j), matrix.At((long)(row + i) * stride + column + j));
             }
-            else
+            else if (i < rows)
             {
-                to.Store4(i * pitch + j, System.Numerics.Vector4.Zero);
-                to.Store4(i * pitch + j + 4, System.Numerics.Vector4.Zero);
+                to.Store4(i * pitch + j, Vector4.Zero);
+                to.Store4(i * pitch + j + 4, Vector4.Zero);
             }
         }
     }
 
     [Kernel(Lanes = 256)]
     private static void TensorKernel<TA, TB, TC>(View<TA> a, View<TB> b, View<TC> c, int m, int n, int kAll, int kPart, int kStep, long strideA, long strideB, long strideC,
-        float alpha, bool accumulate, bool wideA, bool wideB, [Const(0)] bool transA, [Const(1)] bool transB,
+        float alpha, bool accumulate, bool wideA, bool wideB, bool wideC, [Const(0)] bool transA, [Const(1)] bool transB,
         [Const(128)] int tm, [Const(128)] int tn, [Const(32)] int tk, [Const(4)] int rows, [Const(4)] int columns, [Const(0)] bool eightA, [Const(0)] bool eightB)
         where TA : unmanaged where TB : unmanaged where TC : unmanaged
     {
@@ -124,10 +126,18 @@ internal static unsafe partial class MatMul
                     for (int y = 0; y < columns; y++)
                     {
                         int column = j0 + wj + 8 * y + 2 * (Gpu.Lane % 4), at = 4 * (x * columns + y) + 2 * half;
-                        if (column < n)
-                            Put(to, column, alpha * acc[at], accumulate);
-                        if (column + 1 < n)
-                            Put(to, column + 1, alpha * acc[at + 1], accumulate);
+                        if (wideC && column < n)
+                        {
+                            float first = alpha * acc[at], second = alpha * acc[at + 1];
+                            to.Store2(column, accumulate ? first + to.Load(column) : first, accumulate ? second + to.Load(column + 1) : second);
+                        }
+                        else
+                        {
+                            if (column < n)
+                                Put(to, column, alpha * acc[at], accumulate);
+                            if (column + 1 < n)
+                                Put(to, column + 1, alpha * acc[at + 1], accumulate);
+                        }
                     }
                 }
             }

@@ -22,7 +22,7 @@ public static partial class Ops
         Check.LastDim("bone_linear", x, "x", inputs);
         Check.Type("bone_linear", d, "d", DType.F32);
         Check.Is("bone_linear", d, "d", new Shape(r, outputs));
-        if (w.NeedsGrad || b is { NeedsGrad: true } || !BoneLinearNode.WeightPays(x.Device, x.Shape.Rows, r, inputs))
+        if (w.NeedsGrad || b is { NeedsGrad: true } || !BoneLinearNode.WeightPays(x, x.Shape.Rows, r, inputs))
             return AddMatMul(Linear(x, w, b), BlockSum(x, r), d, transposed: false);
         Tape tape = x.Tape!;
         Tensor y = tape.NewActivation(new Shape(x.Shape.Rows, outputs));
@@ -67,9 +67,9 @@ internal sealed unsafe class BoneLinearNode : Node
         return adapted;
     }
 
-    /// <summary>Whether making W' is the cheaper way.</summary>
-    public static bool WeightPays(Device device, int rows, int r, int inputs) =>
-        device is KernelDevice { Capabilities.IsCpu: false } ? rows >= RowsPerInput * (long)inputs : (long)rows * r >= RanksPerInput * (long)inputs;
+    /// <summary>Whether making W' is the cheaper way; never in bf16, where W' would lose the small values of D beside W.</summary>
+    public static bool WeightPays(Tensor x, int rows, int r, int inputs) =>
+        x.DType == DType.F32 && (x.Device is KernelDevice { Capabilities.IsCpu: false } ? rows >= RowsPerInput * (long)inputs : (long)rows * r >= RanksPerInput * (long)inputs);
 
     /// <summary>W' as an activation, [out, in].</summary>
     public static Tensor Weight(Tape tape, Tensor w, Tensor d)

@@ -56,7 +56,7 @@ public class OpenClCommandTests(ITestOutputHelper output)
             Assert.True(result.ExitCode == 0, result.Errors);
             JsonElement manifest = TrainingFiles.Json(folder["run", "manifest.json"]);
             (compiled[time], loaded[time]) = (manifest.GetProperty("kernels_compiled").GetInt32(), manifest.GetProperty("kernels_loaded").GetInt32());
-            Assert.Contains($"kernels compiled: ", result.Output, StringComparison.Ordinal);
+            Assert.Contains("kernels compiled: ", result.Output, StringComparison.Ordinal);
         }
         output.WriteLine($"{compiled[0]} kernels compiled and {loaded[0]} loaded, then {compiled[1]} and {loaded[1]}");
         Assert.True(compiled[0] > 0);

@@ -38,15 +38,15 @@ public sealed record ModelSpec
         AlsoKnownAs = ["torch_dtype", "precision"])]
     public string Dtype { get; init; } = "auto";
 
+    [Key("Type of activations; auto is bf16 on a GPU where the weights are bf16, else fp32.", Choices = ["auto", "fp32", "bf16"], AlsoKnownAs = ["bf16", "mixed_precision"])]
+    public string Activations { get; init; } = "auto";
+
     [Key("Where to compute: auto (the first GPU that can be used, else the CPU), cpu, opencl[:n] or cuda[:n].", Pattern = "^(auto|cpu|(opencl|cuda)(:[0-9]{1,3})?)$",
         PatternText = "auto, cpu, opencl, opencl:n, cuda or cuda:n", MayChangeOnResume = true, AlsoKnownAs = ["device_map"])]
     public string Device { get; init; } = "auto";
 
     [Key("Most memory to take on the device, in GiB; null means all of it.", Min = 0, AboveMin = true, Max = 1 << 20, MayChangeOnResume = true, AlsoKnownAs = ["max_memory", "gpu_memory_limit"])]
     public double? DeviceMemory { get; init; }
-
-    [Key("Type of activations; auto is bf16 on a GPU where the weights are bf16, else fp32.", Choices = ["auto", "fp32", "bf16"], AlsoKnownAs = ["bf16", "mixed_precision"])]
-    public string Activations { get; init; } = "auto";
 }
 
 /// <summary>What is trained; the words are those of PEFT.</summary>

@@ -11,6 +11,8 @@ namespace Marrow.Host.Machines;
 /// <param name="Description">What a person calls it.</param>
 internal sealed record DeviceExamination(string Name, string Description)
 {
+    private const int Shown = 4;
+
     /// <summary>Why it is not used; null where it can be.</summary>
     public string? WhyNot { get; private set; }
 
@@ -102,8 +104,10 @@ internal sealed record DeviceExamination(string Name, string Description)
         {
             Ops.Add(result);
             text.WriteLine($"  {(result.Problems.Count == 0 ? "ok  " : "FAIL")}  {result.Op,-22} {result.Cases,3} cases  {Quantity.Short(result.Seconds)} s");
-            foreach (string problem in result.Problems)
+            foreach (string problem in result.Problems.Take(Shown))
                 text.WriteLine($"        {problem}");
+            if (result.Problems.Count > Shown)
+                text.WriteLine(FormattableString.Invariant($"        and {result.Problems.Count - Shown} more (--json shows them)"));
         }
         if (device is KernelDevice kernels)
         {

@@ -49,7 +49,7 @@ public class ExitCodeTests
         string job = TinyModel.WriteJob(folder, "run");
         MarrowProcess.Result text = MarrowProcess.Run("train", job, "--dry-run", "--set", "training.seed=77");
         Assert.Equal((0, ""), (text.ExitCode, text.Errors));
-        foreach (string part in new[] { "bone, r 4, on 14 linear layers", "10 of 3 × 1 examples; 24 to train on", "memory    about", "0 ⟦1 2 3 4 5 ⟧", "  seed: 77\n" })
+        foreach (string part in new[] { "bone, r 4, on 14 linear layers", "10 of 3 × 1 examples; 24 to train on", "device    cpu (", "memory    about", "0 ⟦1 2 3 4 5 ⟧", "  seed: 77\n" })
             Assert.Contains(part, text.Output, StringComparison.Ordinal);
         JsonElement json = JsonDocument.Parse(MarrowProcess.Run("train", job, "--dry-run", "--json").Output).RootElement;
         Assert.Equal("bone", json.GetProperty("job").GetProperty("adapter").GetProperty("method").GetString());

@@ -1,7 +1,5 @@
 using System.Text.Json;
-using Marrow.Engine.Devices;
 using Marrow.Host.Tests.Training;
-using Marrow.Tests;
 using Xunit.Abstractions;
 
 namespace Marrow.Host.Tests.Devices;
@@ -12,7 +10,7 @@ public class OpenClCommandTests(ITestOutputHelper output)
     [Fact]
     public void Quickstart_learns_as_on_the_cpu()
     {
-        if (!HasOpenCl())
+        if (!OpenClHere.Found(output))
             return;
         using var folder = new TemporaryFolder();
         JsonElement result = Json("quickstart", "--out", folder["quickstart"], "--device", "opencl");
@@ -29,7 +27,7 @@ public class OpenClCommandTests(ITestOutputHelper output)
     [InlineData("method: full")]
     public void Stopped_after_five_steps_and_resumed_equals_ten_at_once(string adapter)
     {
-        if (!HasOpenCl())
+        if (!OpenClHere.Found(output))
             return;
         using TemporaryFolder folder = Files();
         string Job(string run) => TinyModel.WriteJob(folder, run, adapter, "max_steps: 10, lr_schedule: constant");
@@ -47,7 +45,7 @@ public class OpenClCommandTests(ITestOutputHelper output)
     [Fact]
     public void A_second_process_compiles_nothing()
     {
-        if (!HasOpenCl())
+        if (!OpenClHere.Found(output))
             return;
         using TemporaryFolder folder = Files();
         string job = TinyModel.WriteJob(folder, "run", training: "max_steps: 2");
@@ -58,7 +56,7 @@ public class OpenClCommandTests(ITestOutputHelper output)
             Assert.True(result.ExitCode == 0, result.Errors);
             JsonElement manifest = TrainingFiles.Json(folder["run", "manifest.json"]);
             (compiled[time], loaded[time]) = (manifest.GetProperty("kernels_compiled").GetInt32(), manifest.GetProperty("kernels_loaded").GetInt32());
-            Assert.Contains($"kernels compiled: ", result.Output, StringComparison.Ordinal);
+            Assert.Contains("kernels compiled: ", result.Output, StringComparison.Ordinal);
         }
         output.WriteLine($"{compiled[0]} kernels compiled and {loaded[0]} loaded, then {compiled[1]} and {loaded[1]}");
         Assert.True(compiled[0] > 0);
@@ -68,7 +66,7 @@ public class OpenClCommandTests(ITestOutputHelper output)
     [Fact]
     public void Losses_logits_text_and_merges_are_those_of_the_cpu()
     {
-        if (!HasOpenCl())
+        if (!OpenClHere.Found(output))
             return;
         using TemporaryFolder folder = Files();
         Json("train", TinyModel.WriteJob(folder, "run", "method: bone, r: 4", "max_steps: 5"));
@@ -95,7 +93,7 @@ public class OpenClCommandTests(ITestOutputHelper output)
     [Fact]
     public void Training_in_bf16_activations_learns_and_is_noted()
     {
-        if (!HasOpenCl())
+        if (!OpenClHere.Found(output))
             return;
         using TemporaryFolder folder = Files();
         double[] Losses(string activations)
@@ -115,7 +113,7 @@ public class OpenClCommandTests(ITestOutputHelper output)
     [Fact]
     public void Doctor_lists_the_device_and_finds_it_well()
     {
-        if (!HasOpenCl())
+        if (!OpenClHere.Found(output))
             return;
         JsonElement report = Json("doctor", "--device", "opencl");
         Assert.True(report.GetProperty("passed").GetBoolean());
@@ -154,11 +152,5 @@ public class OpenClCommandTests(ITestOutputHelper output)
         MarrowProcess.Result result = MarrowProcess.Run([.. args, "--json"]);
         Assert.True(result.ExitCode == 0, $"{string.Join(' ', args)}: {result.ExitCode}\n{result.Output}\n{result.Errors}");
         return JsonDocument.Parse(result.Output).RootElement;
-    }
-
-    private bool HasOpenCl()
-    {
-        using KernelDevice? device = OpenClTestDevice.Open(output);
-        return device is not null;
     }
 }

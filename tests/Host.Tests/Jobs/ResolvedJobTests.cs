@@ -42,7 +42,7 @@ public class ResolvedJobTests
     public void It_is_written_in_a_fixed_order_with_every_key()
     {
         string[] lines = ResolvedJob.ToYaml(Sample.Read("output: { dir: runs/x }\ndata: { train: t.jsonl }\nmodel: { path: m }\n")).Split('\n');
-        Assert.Equal(["schema: marrow/job/v1", "model:", "  path: m", "  dtype: auto", "  device: auto", "adapter:", "  method: bone", "  r: 16"], lines[..8]);
+        Assert.Equal(["schema: marrow/job/v1", "model:", "  path: m", "  dtype: auto", "  activations: auto", "  device: auto", "  device_memory: null", "adapter:", "  method: bone", "  r: 16"], lines[..10]);
         Assert.Contains("  learning_rate: 0.001", lines);
         Assert.Contains("  eps: 1e-08", lines);
         Assert.DoesNotContain(lines, l => l.Contains("lora_alpha", StringComparison.Ordinal));

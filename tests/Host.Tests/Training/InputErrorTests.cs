@@ -59,7 +59,7 @@ public class InputErrorTests
         Refuse(["generate", "--model", folder["model"], "--prompt", "Hello"], "TK013", "tokenizer.json");
         Refuse(["generate", "--model", folder["model"], "--tokens", "1 64"], "CL003", "token 64 at position 1", "vocabulary of 64");
         Refuse(folder, "model.device=opencl:99", "DV002", "opencl:99", "marrow doctor");
-        Refuse(folder, "model.device=gpu", "JB008", "cuda:n");
+        Refuse(folder, "model.device=gpu", "JB007", "cuda:n");
         Refuse(folder, "model.activations=bf16", "MP004", "fp32");
         Refuse(folder, "model.dtype=fp16", "MP003", "bf16");
     }

@@ -41,6 +41,9 @@ internal sealed unsafe class CudaContext : IDisposable
     /// <summary>Makes the context the calling thread's: whoever drives a device may do so from changing threads.</summary>
     public void Enter() => Check(Driver.ContextSetCurrent(_context), "entering its context");
 
+    /// <summary>As <see cref="Enter"/>, for closing a device that may have failed.</summary>
+    public bool TryEnter() => Driver.ContextSetCurrent(_context) == CudaDriver.Success;
+
     /// <summary>Waits for the stream.</summary>
     public void Synchronize(string doing) => Check(Driver.StreamSynchronize(Stream), doing);
 

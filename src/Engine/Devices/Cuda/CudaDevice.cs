@@ -130,11 +130,11 @@ public sealed unsafe class CudaDevice : KernelDevice
     /// <inheritdoc/>
     protected override void Release(nint handle, long bytes)
     {
-        _context.Enter();
-        // Queued work may still use it.
-        _context.Synchronize("giving memory back");
+        // Queued work may still use it. What a failed device answers is no news: the call that found it failed has thrown.
+        _context.TryEnter();
+        _driver.StreamSynchronize(_context.Stream);
         _reserved.Remove(handle);
-        _context.Check(_driver.MemFree(handle), "giving memory back");
+        _driver.MemFree(handle);
     }
 
     /// <inheritdoc/>
@@ -165,7 +165,7 @@ public sealed unsafe class CudaDevice : KernelDevice
         if (_disposed)
             return;
         _disposed = true;
-        // What a failed device answers no longer matters.
+        _context.TryEnter();
         _driver.StreamSynchronize(_context.Stream);
         foreach (object kernel in Built)
             ((CudaKernel)kernel).Release();

@@ -68,7 +68,11 @@ public sealed class PanelDisplay : ITrainingDisplay
         Row(grid, "step", $"{report.Step}/{report.TotalSteps} ({100 * share:0}%)", "left", Quantity.Time(meter.TimeLeft(report)));
         Row(grid, "loss", $"{Quantity.Loss(meter.SmoothedLoss)} (raw {Quantity.Loss(report.Loss)})", "gradient norm", Quantity.Short(report.GradNorm));
         Row(grid, "learning rate", Quantity.Rate(report.LearningRate), "tokens/s", Quantity.Short(report.TokensPerSecond));
-        Row(grid, "share of peak", meter.ShareOfPeak(report) is { } peak ? $"{Quantity.Short(100 * peak)}%" : "unknown", "memory", Quantity.Bytes(report.PeakBytes));
+        string memory = Quantity.Bytes(report.PeakBytes);
+        if (meter.ShareOfPeak(report) is { } peak)
+            Row(grid, "share of peak", $"{Quantity.Short(100 * peak)}%", "memory", memory);
+        else
+            Row(grid, "memory", memory, "", "");
         if (meter.LastEvaluation is { } evaluation)
             Row(grid, "eval loss", $"{Quantity.Loss(evaluation.Loss)} (step {evaluation.Step})", "", "");
         int width = Math.Clamp(console.Profile.Width - 8, 10, 60), done = (int)(share * width);

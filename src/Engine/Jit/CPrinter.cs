@@ -31,7 +31,8 @@ internal sealed class CPrinter(DialectLanguage language)
             Scalar.Float => "float",
             Scalar.Float4 => "float4",
             Scalar.Byte => "uchar",
-            Scalar.SByte => "char",
+            // CUDA's char has the host's sign.
+            Scalar.SByte => language == DialectLanguage.OpenCl ? "char" : "signed char",
             Scalar.Short => "short",
             _ => "ushort",
         };
@@ -81,10 +82,13 @@ internal sealed class CPrinter(DialectLanguage language)
             Read r => (r.Variable.Name, Primary),
             Unary u => ($"{u.Op}{Print(u.Value, Prefix + 1)}", Prefix),
             Binary b => Print(b),
+            // As in C#, what is too large becomes the largest number there is; CUDA's conversion does so by itself.
+            Conversion { Type.IsInteger: true, Value.Type.IsFloat: true } c when language == DialectLanguage.OpenCl => ($"convert_{Name(c.Type).Replace("64", "", StringComparison.Ordinal)}_sat({Print(c.Value)})", Primary),
             Conversion c => ($"({Name(c.Type)}){Print(c.Value, Prefix)}", Prefix),
             Choose c => ($"{Print(c.Condition, 3)} ? {Print(c.Yes, 2)} : {Print(c.No, 2)}", 1),
-            Call c => (string.Format(CultureInfo.InvariantCulture, c.Format, [.. c.Arguments.Select(a => Print(a, c.Format[0] == '(' ? Prefix : Top))]), Primary),
-            Load l => (Place(l.Place), Primary),
+            Call c => (string.Format(CultureInfo.InvariantCulture, c.Format, [.. c.Arguments.Select(a => Print(a, c.Format[0] == '(' ? Prefix : Top))]), c.Format[0] == '*' || (c.Format[0] == '(' && c.Format[1] != '{') ? Prefix : Primary),
+            Load { Place: PlaceOf or ElementAt or Member } l => (Place(l.Place), Primary),
+            Load l => (Place(l.Place), Prefix),
             PlaceOf p => ($"&{p.Variable.Name}", Prefix),
             ElementAt { Index: IntLiteral { Value: 0 } } a => Ranked(a.Pointer),
             ElementAt a => ($"{Print(a.Pointer, 12)} + {Print(a.Index, 13)}", 12),
@@ -99,7 +103,8 @@ internal sealed class CPrinter(DialectLanguage language)
     {
         PlaceOf p => p.Variable.Name,
         ElementAt a => $"{Print(a.Pointer, Primary)}[{Print(a.Index)}]",
-        Member m => $"{(m.Place.Type.IsPointer ? Place(m.Place) : Print(m.Place, Primary))}.{m.Name}",
+        Member { Place: PlaceOf or ElementAt or Member } m => $"{Place(m.Place)}.{m.Name}",
+        Member m => $"{(m.Place.Type.IsPointer ? $"({Place(m.Place)})" : Print(m.Place, Primary))}.{m.Name}",
         _ => $"*{Print(place, Prefix)}",
     };
 
@@ -125,13 +130,16 @@ internal sealed class CPrinter(DialectLanguage language)
         return ($"{Print(b.Left, left)} {b.Op} {Print(b.Right, right)}", rank);
     }
 
-    private static (string, int) Literal(IntLiteral i) => i.Type.Scalar switch
+    // OpenCL's long has 64 bits; C++ has long long for that.
+    private string Long => language == DialectLanguage.OpenCl ? "L" : "LL";
+
+    private (string, int) Literal(IntLiteral i) => i.Type.Scalar switch
     {
         Scalar.Int when i.Value == int.MinValue => ("(-2147483647 - 1)", Primary),
         Scalar.UInt => ($"{(uint)i.Value}u", Primary),
-        Scalar.Long when i.Value == long.MinValue => ("(long64)0x8000000000000000UL", Prefix),
-        Scalar.Long => ($"{i.Value}L", i.Value < 0 ? Prefix : Primary),
-        Scalar.ULong => ($"0x{i.Value:x}UL", Primary),
+        Scalar.Long when i.Value == long.MinValue => ($"(long64)0x8000000000000000U{Long}", Prefix),
+        Scalar.Long => ($"{i.Value}{Long}", i.Value < 0 ? Prefix : Primary),
+        Scalar.ULong => ($"0x{i.Value:x}U{Long}", Primary),
         _ => (i.Value.ToString(CultureInfo.InvariantCulture), i.Value < 0 ? Prefix : Primary),
     };
 
@@ -165,10 +173,10 @@ internal sealed class CPrinter(DialectLanguage language)
                 Line(r.Value is null ? "return;" : $"return {Print(r.Value)};");
                 break;
             case Jump j:
-                Line($"goto L{j.Label};");
+                Line($"goto {Name(j.Label)};");
                 break;
             case Label l:
-                Line($"L{l.Id}:;");
+                Line($"{Name(l.Id)}:;");
                 break;
             case Break:
                 Line("break;");
@@ -186,6 +194,8 @@ internal sealed class CPrinter(DialectLanguage language)
                 throw new InvalidOperationException($"{statement} cannot be printed");
         }
     }
+
+    private static string Name(int label) => label < 0 ? $"N{~label}" : $"L{label}";
 
     private void Print(If i, string lead)
     {
@@ -217,8 +227,8 @@ internal sealed class CPrinter(DialectLanguage language)
 
     private void Block(List<Stmt> body)
     {
-        // One plain statement stands without braces.
-        if (body is [not (If or Loop or Zero or Label)])
+        // One plain statement stands without braces; a declaration is none.
+        if (body is [not (If or Loop or Zero or Label)] && !(body[0] is Assign only && Declarations?.Declares(only) == true))
         {
             _depth++;
             Print(body);
@@ -239,7 +249,7 @@ internal sealed class CPrinter(DialectLanguage language)
     private static long? Trips(Loop loop) =>
         loop is { Start.Value: IntLiteral from, Condition: Binary { Op: "<" or "<=" or ">" or ">=", Left: Read counter, Right: IntLiteral to } test, Step.Value: Binary { Op: "+" or "-", Left: Read stepped, Right: IntLiteral by } change }
             && counter.Variable == stepped.Variable && by.Value != 0
-            ? Math.Abs(to.Value - from.Value + (test.Op.Length - 1)) / Math.Abs(by.Value) : null;
+            ? (long)(Int128.Abs((Int128)to.Value - from.Value + (test.Op.Length - 1)) / Int128.Abs(by.Value)) : null;
 
     private string Text(Assign a)
     {
@@ -248,7 +258,7 @@ internal sealed class CPrinter(DialectLanguage language)
             return $"{Name(((PlaceOf)a.Place).Variable.Type)} {place} = {Print(a.Value)}";
         // x = x + y is printed as x += y
         if (a.Value is Binary { Op: "+" or "-" or "*" or "/" } b && b.Type == a.Place.Type.Element && Place(Target(b.Left)) == place)
-            return b.Right is IntLiteral { Value: 1 } && b.Op is "+" or "-" && b.Right is IntLiteral ? $"{place}{b.Op}{b.Op}" : $"{place} {b.Op}= {Print(b.Right)}";
+            return b.Right is IntLiteral { Value: 1 } && b.Op is "+" or "-" && place[0] != '*' ? $"{place}{b.Op}{b.Op}" : $"{place} {b.Op}= {Print(b.Right)}";
         return $"{place} = {Print(a.Value)}";
     }
 

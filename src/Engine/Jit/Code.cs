@@ -15,6 +15,9 @@ internal sealed class Variable(string name, CType type)
 
     /// <summary>Declared in the parameter list.</summary>
     public bool IsParameter { get; init; }
+
+    /// <summary>A reference to it is made somewhere, so that it may change without its name being written.</summary>
+    public bool IsAddressed { get; set; }
 }
 
 /// <summary>A value, or the place of one (then its type is a pointer).</summary>
@@ -36,7 +39,11 @@ internal sealed record Conversion(CType Type, Expr Value) : Expr(Type);
 internal sealed record Choose(Expr Condition, Expr Yes, Expr No) : Expr(Yes.Type);
 
 /// <summary>A call printed as <paramref name="Format"/> with its arguments. An effect must happen once and in its place.</summary>
-internal sealed record Call(string Format, Expr[] Arguments, CType Type, bool HasEffect = false) : Expr(Type);
+internal sealed record Call(string Format, Expr[] Arguments, CType Type, bool HasEffect = false) : Expr(Type)
+{
+    /// <summary>All lanes of the group wait for each other in it.</summary>
+    public bool Waits { get; init; }
+}
 
 /// <summary>The place of a variable.</summary>
 internal sealed record PlaceOf(Variable Variable) : Expr(new CType(Variable.Type.Scalar, Variable.Type.IsPointer ? Variable.Type.Space : Space.Private));
@@ -110,6 +117,7 @@ internal static class Code
         (Call x, Call y) => x.Format == y.Format && !x.HasEffect && !y.HasEffect && x.Arguments.Length == y.Arguments.Length && x.Arguments.Zip(y.Arguments).All(p => IsSame(p.First, p.Second)),
         (Read x, Read y) => x.Variable == y.Variable,
         (PlaceOf x, PlaceOf y) => x.Variable == y.Variable,
+        (FloatLiteral x, FloatLiteral y) => BitConverter.SingleToInt32Bits(x.Value) == BitConverter.SingleToInt32Bits(y.Value),
         (IntLiteral or FloatLiteral, _) => a == b,
         _ => a.GetType() == b.GetType() && Operator(a) == Operator(b) && a.Type == b.Type && Parts(a).Zip(Parts(b)).All(p => IsSame(p.First, p.Second)),
     };
@@ -137,6 +145,14 @@ internal static class Code
         Binary { Op: "&&" or "||" } b => b with { Op = b.Op == "&&" ? "||" : "&&", Left = Not(b.Left), Right = Not(b.Right) },
         _ => new Unary("!", e, CType.Int),
     };
+
+    /// <summary>Whether the value is 1 or 0.</summary>
+    public static bool IsTest(Expr e) => e is Binary { Op: "<" or ">" or "<=" or ">=" or "==" or "!=" or "&&" or "||" } or Unary { Op: "!" };
+
+    /// <summary>The number as one of another type.</summary>
+    public static Expr As(CType type, Expr e) => e.Type == type || type.IsPointer ? e
+        : e is IntLiteral i && type.IsInteger ? new IntLiteral(Wrap(i.Value, type), type)
+        : new Conversion(type, e);
 
     /// <summary>The operation, computed where both sides are known.</summary>
     public static Expr Fold(string op, Expr a, Expr b, CType type)
@@ -177,8 +193,8 @@ internal static class Code
         "^" => a ^ b,
         "<<" when !type.IsUnsigned && b is >= 0 and < 31 => a << (int)b,
         ">>" when !type.IsUnsigned && b is >= 0 and < 31 => a >> (int)b,
-        "/" when b != 0 && type.Scalar != Scalar.ULong => a / b,
-        "%" when b != 0 && type.Scalar != Scalar.ULong => a % b,
+        "/" when b is not (0 or -1) && type.Scalar != Scalar.ULong => a / b,
+        "%" when b is not (0 or -1) && type.Scalar != Scalar.ULong => a % b,
         "==" => a == b ? 1 : 0,
         "!=" => a != b ? 1 : 0,
         "<" when operand.Scalar != Scalar.ULong => a < b ? 1 : 0,

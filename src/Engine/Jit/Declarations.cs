@@ -23,9 +23,11 @@ internal sealed class Declarations
     // In each list, from the outermost: a variable whose first mention is a plain assignment of the list itself, or a loop's start.
     private void Place(List<Stmt> list)
     {
+        int lastLabel = list.FindLastIndex(s => s is Label);
         for (int i = 0; i < list.Count; i++)
         {
-            if (list[i] is Assign { Place: PlaceOf { Variable: { IsParameter: false } v } } a && !_placed.Contains(v) && !Code.Reads(a.Value, v) && IsOnlyIn(v, list, i))
+            // C++ has no goto past a declaration to a label behind it.
+            if (list[i] is Assign { Place: PlaceOf { Variable: { IsParameter: false } v } } a && i > lastLabel && !_placed.Contains(v) && !Code.Reads(a.Value, v) && IsOnlyIn(v, list, i))
             {
                 _at.Add(a);
                 _placed.Add(v);

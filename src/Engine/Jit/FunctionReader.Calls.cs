@@ -27,21 +27,22 @@ internal sealed partial class FunctionReader
         if (owner == typeof(Vector4) && VectorMember(method))
             return;
         if (!method.IsStatic || method is not MethodInfo function)
-            throw Refuse($"{owner.Name}.{method.Name}: only static methods can be called");
-        CType result = CType.Of(function.ReturnType) ?? throw Refuse($"{owner.Name}.{method.Name} returns {function.ReturnType.Name}");
+            throw Refuse($"{owner.Name}.{method.Name}, which is not static and");
+        CType result = CType.Of(function.ReturnType) ?? throw Refuse($"{owner.Name}.{method.Name}, which returns {function.ReturnType.Name},");
         Expr[] values = Pop(parameters.Length);
         if (Intrinsics.Pure(method, _unit.Language) is { } text)
         {
-            Push(Constants(function, values) ?? (Expr)new Call(text, values, result));
-            return;
-        }
-        if (parameters.Length == 0 && (owner.Namespace ?? "").StartsWith("Marrow", StringComparison.Ordinal) && function.Name.StartsWith("get_", StringComparison.Ordinal) && !UsesDevice(function))
-        {
-            Push(LiteralOf(function.Invoke(null, null)!));
+            // C picks overloads by the arguments' types, so these must be the parameters'.
+            Push(Constants(function, values) ?? (Expr)new Call(text, [.. values.Select((v, i) => v.Type.IsInteger && CType.Of(parameters[i].ParameterType) is { IsInteger: true } type ? Code.As(type, v) : v)], result));
             return;
         }
         if (owner.Assembly == typeof(object).Assembly || owner.Assembly == typeof(Vector4).Assembly)
-            throw Refuse($"{owner.Name}.{method.Name} has no counterpart on devices");
+            throw Refuse($"{owner.Name}.{method.Name}, which has no counterpart on devices and");
+        if (parameters.Length == 0 && function.Name.StartsWith("get_", StringComparison.Ordinal) && CType.Of(function.ReturnType) is { IsPointer: false, Scalar: not Scalar.Void } && IsFixed(function, 4))
+        {
+            Push(Fixed(function));
+            return;
+        }
         CallFunction(function, parameters, values, result);
     }
 
@@ -50,33 +51,31 @@ internal sealed partial class FunctionReader
         bool pure = true;
         for (int i = 0; i < values.Length; i++)
         {
-            CType want = CType.Of(parameters[i].ParameterType) ?? throw Refuse($"{function.Name}: parameter {parameters[i].Name} has type {parameters[i].ParameterType.Name}");
+            CType want = CType.Of(parameters[i].ParameterType) ?? throw Refuse($"{function.Name} with parameter {parameters[i].Name} of type {parameters[i].ParameterType.Name}");
             if (want.IsPointer && values[i].Type != want)
-                throw Refuse($"{function.Name}: {parameters[i].Name} is a reference to a place in {values[i].Type.Space} memory; pass views and local variables");
+                throw Refuse($"{function.Name} with {parameters[i].Name} a reference to a place in {values[i].Type.Space} memory (pass views and local variables)");
+            Addressable(values[i]);
             pure &= !want.IsPointer;
         }
-        string name = _unit.Function(function);
-        var call = new Call($"{name}({string.Join(", ", Enumerable.Range(0, values.Length).Select(i => $"{{{i}}}"))})", values, result, !pure);
-        Finish(call);
+        (string name, bool waits) = _unit.Function(function);
+        Finish(new Call($"{name}({string.Join(", ", Enumerable.Range(0, values.Length).Select(i => $"{{{i}}}"))})", values, result, !pure || waits) { Waits = waits });
     }
 
     // A call with an effect happens now, in its place; its result waits in a variable.
     private void Finish(Call call)
     {
+        if (call.Type == CType.Void)
+        {
+            if (call.HasEffect)
+                Effect(call);
+            return;
+        }
         if (!call.HasEffect)
         {
             Push(call);
             return;
         }
-        if (call.Type == CType.Void)
-        {
-            Effect(call);
-            return;
-        }
-        Before(Code.ReadsMemory);
-        // References passed may change locals: what the stack has read of them is taken first.
-        foreach (Expr argument in call.Arguments.Where(a => a is PlaceOf))
-            Before(e => Code.Reads(e, ((PlaceOf)argument).Variable));
+        BeforeCall(call);
         Variable t = NewVariable("t", call.Type, isTemporary: true);
         _block.Body.Add(new Assign(new PlaceOf(t), call));
         Push(new Read(t));
@@ -150,8 +149,7 @@ internal sealed partial class FunctionReader
                 Push(new IntLiteral(_unit.Lanes, CType.Int));
                 return true;
             case "Barrier":
-                _unit.SeeBarrier();
-                Effect(new Call(_unit.Language == DialectLanguage.OpenCl ? "barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)" : "__syncthreads()", [], CType.Void, true));
+                Effect(new Call(_unit.Language == DialectLanguage.OpenCl ? "barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)" : "__syncthreads()", [], CType.Void, true) { Waits = true });
                 return true;
             case "Shared" or "Private":
                 Push(new Read(NewArray(method)));
@@ -159,8 +157,7 @@ internal sealed partial class FunctionReader
             case "GroupSum" or "GroupMax":
                 if (!_isKernel)
                     throw Refuse($"Gpu.{method.Name} outside of the kernel's own method");
-                _unit.SeeBarrier();
-                Finish(new Call((method.Name == "GroupSum" ? "group_sum" : "group_max") + "({0}, {1})", [Pop(), new Read(_unit.Scratch(this))], result, true));
+                Finish(new Call((method.Name == "GroupSum" ? "group_sum" : "group_max") + "({0}, {1})", [Pop(), new Read(_unit.Scratch(this))], result, true) { Waits = true });
                 return true;
             case "AtomicAdd" or "AtomicMax":
             {
@@ -228,18 +225,54 @@ internal sealed partial class FunctionReader
     // Math.Max and the like of constants is a constant.
     private static IntLiteral? Constants(MethodInfo function, Expr[] values)
     {
-        if (function.DeclaringType != typeof(Math) || values.Length == 0 || values.Any(v => v is not IntLiteral { Type.Scalar: Scalar.Int }))
+        if (function.DeclaringType != typeof(Math) || function.GetParameters().Any(p => p.ParameterType != typeof(int)) || values.Any(v => v is not IntLiteral))
             return null;
-        long result = Convert.ToInt64(function.Invoke(null, [.. values.Select(v => (object)(int)((IntLiteral)v).Value)]), null);
-        return new IntLiteral(result, CType.Int);
+        try
+        {
+            return new IntLiteral((int)function.Invoke(null, [.. values.Select(v => (object)(int)((IntLiteral)v).Value)])!, CType.Int);
+        }
+        catch (TargetInvocationException)
+        {
+            // It would throw at run time too; devices do not.
+            return null;
+        }
     }
 
-    private static bool UsesDevice(MethodInfo function) => IlReader.Read(function).Any(i => i.Operand is MethodBase m && m.DeclaringType == typeof(Gpu));
+    // Whether a property is the same whenever it is asked: it reads neither the device nor what may change.
+    private static bool IsFixed(MethodInfo function, int depth) => depth > 0 && function.GetMethodBody() is not null && IlReader.Read(function).All(i => i.Operand switch
+    {
+        MethodInfo m => m.IsStatic && m.DeclaringType != typeof(Gpu) && (m.DeclaringType == typeof(Math) || m.DeclaringType == typeof(MathF) || IsFixed(m, depth - 1)),
+        MethodBase => false,
+        FieldInfo f => i.Name == "ldsfld" && f.IsInitOnly,
+        _ => true,
+    });
+
+    private Expr Fixed(MethodInfo property)
+    {
+        try
+        {
+            return LiteralOf(property.Invoke(null, null)!);
+        }
+        catch (TargetInvocationException e)
+        {
+            throw Refuse($"{property.DeclaringType!.Name}.{property.Name}, which fails ({e.InnerException!.Message})");
+        }
+    }
+
+    // A private array lives as long as the function that makes it.
+    private Expr Result(Expr value)
+    {
+        if (value.Type.Space == Space.Private && Variables.Any(v => v is { Count: not null, Type.Space: Space.Private }))
+            throw Refuse("a return of Gpu.Private; make the array in the caller and pass it");
+        return Addressable(value);
+    }
 
     private MethodBase Implementation(Type type, MethodBase declared)
     {
         if (declared.DeclaringType is not { IsInterface: true })
             return declared;
+        if (type.IsInterface || type.IsArray || !declared.DeclaringType.IsAssignableFrom(type))
+            throw Refuse($"{declared.DeclaringType.Name}.{declared.Name} of {type.Name}");
         InterfaceMapping map = type.GetInterfaceMap(declared.DeclaringType);
         MethodInfo search = declared is MethodInfo { IsGenericMethod: true } g ? g.GetGenericMethodDefinition() : (MethodInfo)declared;
         int at = Array.IndexOf(map.InterfaceMethods, search);

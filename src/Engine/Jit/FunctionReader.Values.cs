@@ -7,22 +7,22 @@ namespace Marrow.Engine.Jit;
 /// <summary>Numbers: constants, arithmetic, comparisons, conversions, fields of vectors.</summary>
 internal sealed partial class FunctionReader
 {
-    private static Expr Constant(Instruction i) => i.Operand switch
+    private Expr Constant(Instruction i) => i.Operand switch
     {
         int n => new IntLiteral(n, CType.Int),
         long n => new IntLiteral(n, new CType(Scalar.Long)),
         float f => new FloatLiteral(f),
         null => new IntLiteral(i.Name.EndsWith("m1", StringComparison.OrdinalIgnoreCase) ? -1 : i.Name[^1] - '0', CType.Int),
         double d when (float)d == d => new FloatLiteral((float)d),
-        _ => throw new MarrowException("JT001", $"IL constant {i.Operand} is of double precision. [JT001]"),
+        _ => throw Refuse("a constant of double precision; write it as a float"),
     };
 
     private void Arithmetic(string name, bool unsigned)
     {
         Expr[] v = Pop(2);
         (Expr a, Expr b) = (v[0], v[1]);
-        if (a.Type.IsPointer || b.Type.IsPointer || a.Type.Scalar == Scalar.Float4 || b.Type.Scalar == Scalar.Float4)
-            throw Refuse($"{name} of a {a.Type} and a {b.Type}");
+        if (!IsNumber(a) || !IsNumber(b) || a.Type.IsFloat != b.Type.IsFloat)
+            throw Refuse($"{name} of {a.Type} and {b.Type}");
         string op = name switch { "add" => "+", "sub" => "-", "mul" => "*", "div" => "/", "rem" => "%", "and" => "&", "or" => "|", "xor" => "^", "shl" => "<<", _ => ">>" };
         if (a.Type.IsFloat || b.Type.IsFloat)
         {
@@ -40,15 +40,16 @@ internal sealed partial class FunctionReader
         Push(Code.Fold(op, a, b, type));
     }
 
+    private static bool IsNumber(Expr e) => e.Type.IsInteger || e.Type.IsFloat;
+
     // A change of type that C would not make by itself.
-    private static Expr Converted(CType type, Expr e) => e.Type == type ? e
-        : e is IntLiteral i ? new IntLiteral(Code.Wrap(i.Value, type), type)
-        : !e.Type.Is64 && !type.Is64 && !type.IsUnsigned && !e.Type.IsUnsigned && type.IsInteger ? e
-        : new Conversion(type, e);
+    private static Expr Converted(CType type, Expr e) => type == CType.Int && e.Type.IsInteger && e.Type.Bytes < 4 && e is not IntLiteral ? e : Code.As(type, e);
 
     private void Negate(string op)
     {
         Expr v = Pop();
+        if (!IsNumber(v))
+            throw Refuse($"{op} of {v.Type}");
         Push(v switch
         {
             IntLiteral i => new IntLiteral(Code.Wrap(op == "-" ? -i.Value : ~i.Value, i.Type), i.Type),
@@ -57,12 +58,12 @@ internal sealed partial class FunctionReader
         });
     }
 
-    private static Expr Truth(Expr e) => e is Binary { Op: "<" or ">" or "<=" or ">=" or "==" or "!=" or "&&" or "||" } or Unary { Op: "!" } or IntLiteral ? e : new Binary("!=", e, new IntLiteral(0, e.Type), CType.Int);
+    private static Expr Truth(Expr e) => Code.IsTest(e) || e is IntLiteral ? e : new Binary("!=", e, new IntLiteral(0, e.Type), CType.Int);
 
     private Expr Compare(string name, bool unsigned, Expr a, Expr b)
     {
-        if (a.Type.IsPointer || b.Type.IsPointer)
-            throw Refuse("a comparison of places");
+        if (!IsNumber(a) || !IsNumber(b))
+            throw Refuse(a.Type.IsPointer ? "a comparison of places" : $"a comparison of {a.Type} and {b.Type}");
         string op = name switch { "ceq" or "beq" => "==", "bne" => "!=", "cgt" or "bgt" => ">", "clt" or "blt" => "<", "bge" => ">=", _ => "<=" };
         if (a.Type.IsFloat || b.Type.IsFloat)
         {
@@ -90,15 +91,17 @@ internal sealed partial class FunctionReader
         Expr v = Pop();
         if (name.Contains("ovf"))
             throw Refuse("a checked conversion");
-        if (v.Type.IsPointer)
-            throw Refuse("a conversion of a place");
+        if (!IsNumber(v))
+            throw Refuse(v.Type.IsPointer ? "a conversion of a place" : $"a conversion of {v.Type}");
         switch (name[1])
         {
             case "r":
                 Push(new Conversion(CType.Float, Converted(new CType(v.Type.Is64 ? Scalar.ULong : Scalar.UInt), v)));
                 break;
             case "r4":
-                Push(v.Type.IsFloat ? v : v is IntLiteral i && Math.Abs(i.Value) < 1 << 24 ? new FloatLiteral(i.Value) : new Conversion(CType.Float, v));
+                // Whatever the type was, the bits count as a signed number.
+                v = v.Type.IsUnsigned ? Converted(new CType(v.Type.Is64 ? Scalar.Long : Scalar.Int), v) : v;
+                Push(v.Type.IsFloat ? v : v is IntLiteral { Value: > -(1 << 24) and < 1 << 24 } i ? new FloatLiteral(i.Value) : new Conversion(CType.Float, v));
                 break;
             case "r8":
                 throw Refuse("double precision; use MathF and float");
@@ -121,7 +124,8 @@ internal sealed partial class FunctionReader
         }
     }
 
-    private static Expr Narrowed(CType type, Expr v) => v.Type == type ? v : v is IntLiteral i ? new IntLiteral(Code.Wrap(i.Value, type), type) : new Conversion(type, v);
+    // From fp32 the small types are reached by way of int.
+    private static Expr Narrowed(CType type, Expr v) => Code.As(type, v.Type.IsFloat && type.Bytes < 4 ? new Conversion(CType.Int, v) : v);
 
     private void Duplicate()
     {
@@ -129,7 +133,7 @@ internal sealed partial class FunctionReader
         bool simple = v is Read or IntLiteral or FloatLiteral or PlaceOf
             || (v is ElementAt or Member && !Code.ReadsMemory(v) && !Code.Any(v, e => e is Call));
         if (!simple)
-            v = Temporary(v);
+            v = Taken(v, e => e is not (Read or IntLiteral or FloatLiteral));
         Push(v);
         Push(v);
     }
@@ -140,10 +144,12 @@ internal sealed partial class FunctionReader
     {
         if (place is PlaceOf { Variable.Type.Scalar: Scalar.Float4 } p)
             SetVariable(p.Variable, Vector(new FloatLiteral(0), new FloatLiteral(0), new FloatLiteral(0), new FloatLiteral(0)));
-        else if (place is PlaceOf { Variable.Type.IsPointer: false } v)
-            SetVariable(v.Variable, v.Variable.Type.IsFloat ? new FloatLiteral(0) : new IntLiteral(0, v.Variable.Type));
-        else
+        else if (place is PlaceOf { Variable.Type.IsPointer: true })
             throw Refuse("default of a view");
+        else if (place.Type.Scalar == Scalar.Float4)
+            Store(place, Splat(new FloatLiteral(0)));
+        else
+            Store(place, place.Type.Scalar == Scalar.Float ? new FloatLiteral(0) : new IntLiteral(0, place.Type.Element));
     }
 
     private void LoadField(bool address)
@@ -162,7 +168,14 @@ internal sealed partial class FunctionReader
             throw Refuse(Delegates);
         if (!field.IsInitOnly || CType.Of(field.FieldType) is not { IsPointer: false })
             throw Refuse($"static field {field.DeclaringType!.Name}.{field.Name}; only readonly numbers can be read");
-        return LiteralOf(field.GetValue(null)!);
+        try
+        {
+            return LiteralOf(field.GetValue(null)!);
+        }
+        catch (TypeInitializationException e)
+        {
+            throw Refuse($"static field {field.DeclaringType!.Name}.{field.Name}, whose type does not start ({e.InnerException?.Message})");
+        }
     }
 
     private Expr LiteralOf(object value) => value switch

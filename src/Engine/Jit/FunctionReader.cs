@@ -33,22 +33,31 @@ internal sealed partial class FunctionReader
     {
         (_method, _unit, _isKernel) = (method, unit, isKernel);
         _symbols = MethodSymbols.Of(method);
+        MethodBody source = method.GetMethodBody() ?? throw Refuse("a body that is not IL");
+        if (source.ExceptionHandlingClauses.Count > 0)
+            throw Refuse("try (or using, lock, foreach)");
+        if (isKernel && method is MethodInfo { ReturnType: var returned } && returned != typeof(void))
+            throw Refuse($"a result of type {returned.Name} of the kernel itself");
         _il = IlReader.Read(method);
         ParameterInfo[] parameters = method.GetParameters();
         _arguments = new Expr?[parameters.Length];
         for (int i = 0; i < parameters.Length; i++)
         {
-            CType type = CType.Of(parameters[i].ParameterType) ?? throw Refuse($"parameter {parameters[i].Name} has type {parameters[i].ParameterType.Name}");
+            CType type = CType.Of(parameters[i].ParameterType) is { Scalar: not Scalar.Void } known ? known : throw Refuse($"parameter {parameters[i].Name} of type {parameters[i].ParameterType.Name}");
+            if (isKernel && type.Space is Space.Private or Space.Shared)
+                throw Refuse($"parameter {parameters[i].Name} of type {parameters[i].ParameterType.Name} in the kernel itself");
             if (i < constants.Count && constants[i] is { } value)
             {
+                if (!type.IsInteger && !type.IsFloat)
+                    throw Refuse($"[Const] parameter {parameters[i].Name} of type {parameters[i].ParameterType.Name}");
                 _arguments[i] = type.IsFloat ? new FloatLiteral(BitConverter.Int32BitsToSingle((int)value)) : new IntLiteral(Code.Wrap(value, type), type);
                 continue;
             }
-            var parameter = new Variable(TranslationUnit.Identifier(Names, parameters[i].Name!), type) { IsParameter = true };
+            var parameter = new Variable(TranslationUnit.Identifier(Names, parameters[i].Name ?? "", isKernel && type.IsPointer ? KernelHead.Parts : []), type) { IsParameter = true };
             Parameters.Add((i, parameter));
             _arguments[i] = new Read(parameter);
         }
-        int locals = method.GetMethodBody()!.LocalVariables.Count;
+        int locals = source.LocalVariables.Count;
         (_locals, _fixedLocals, _writes, _addressed) = (new Variable?[locals], new Expr?[locals], new int[locals], new bool[locals]);
         foreach (Instruction i in _il)
         {
@@ -56,6 +65,8 @@ internal sealed partial class FunctionReader
                 _writes[i.Slot]++;
             else if (i.Name.StartsWith("ldloca", StringComparison.Ordinal))
                 _addressed[i.Slot] = true;
+            else if (i.Name.StartsWith("ldarga", StringComparison.Ordinal) && _arguments[i.Slot] is Read { Variable: { Type.IsPointer: false } argument })
+                argument.IsAddressed = true;
         }
     }
 
@@ -131,112 +142,6 @@ internal sealed partial class FunctionReader
         (_block.Condition, _block.Next, _block.Otherwise) = (condition, Way(yes), Way(no));
     }
 
-    // What stays on the stack at a block's end must not depend on memory that later blocks change.
-    private void Keep()
-    {
-        for (int i = 0; i < _stack.Count; i++)
-        {
-            if (Code.ReadsMemory(_stack[i]))
-                _stack[i] = Temporary(_stack[i]);
-        }
-        _block.Left = [.. _stack];
-    }
-
-    // Values that differ between the ways into a block travel in a variable.
-    private List<Expr> Meet(FlowBlock block)
-    {
-        List<FlowBlock> from = _entries[block.Start];
-        int depth = from[0].Left.Count;
-        if (from.Any(f => f.Left.Count != depth))
-            throw Refuse("values meet that were put on the stack in different numbers");
-        var stack = new List<Expr>();
-        for (int i = 0; i < depth; i++)
-        {
-            Expr first = from[0].Left[i];
-            if (from.All(f => Code.IsSame(f.Left[i], first)))
-            {
-                stack.Add(first);
-                continue;
-            }
-            CType type = from.Select(f => f.Left[i].Type).Aggregate((a, b) => a.IsInteger && b.IsInteger && a != b ? (a.Is64 ? a : b.Is64 ? b : CType.Int) : a);
-            Variable joined = NewVariable("t", type, isTemporary: true);
-            foreach (FlowBlock f in from)
-                f.Body.Add(new Assign(new PlaceOf(joined), f.Left[i]));
-            stack.Add(new Read(joined));
-        }
-        return stack;
-    }
-
-    // ---- the stack ----
-
-    private void Push(Expr e) => _stack.Add(e);
-
-    private Expr Pop()
-    {
-        Expr e = _stack[^1];
-        _stack.RemoveAt(_stack.Count - 1);
-        return e;
-    }
-
-    private Expr[] Pop(int count)
-    {
-        Expr[] values = [.. _stack.Skip(_stack.Count - count)];
-        _stack.RemoveRange(_stack.Count - count, count);
-        return values;
-    }
-
-    private Variable NewVariable(string name, CType type, int? count = null, bool isTemporary = false)
-    {
-        var variable = new Variable(TranslationUnit.Identifier(Names, name), type) { Count = count, IsTemporary = isTemporary };
-        Variables.Add(variable);
-        return variable;
-    }
-
-    private Expr Temporary(Expr value)
-    {
-        if (value is ElementAt { Pointer: var pointer } element && !Code.ReadsMemory(pointer))
-            return new ElementAt(pointer, Temporary(element.Index));
-        Variable t = NewVariable("t", value.Type, isTemporary: true);
-        _block.Body.Add(new Assign(new PlaceOf(t), value));
-        return new Read(t);
-    }
-
-    // An effect comes now: what the stack still wants of the old state is taken first.
-    private void Before(Func<Expr, bool> isTouched)
-    {
-        for (int i = 0; i < _stack.Count; i++)
-        {
-            if (isTouched(_stack[i]))
-                _stack[i] = Temporary(_stack[i]);
-        }
-    }
-
-    private void SetVariable(Variable variable, Expr value)
-    {
-        Before(e => Code.Reads(e, variable));
-        _block.Body.Add(new Assign(new PlaceOf(variable), value));
-    }
-
-    private void Store(Expr place, Expr value)
-    {
-        if (place is PlaceOf p)
-        {
-            SetVariable(p.Variable, value);
-            return;
-        }
-        if (place is Member { Place: PlaceOf whole })
-            Before(e => Code.Reads(e, whole.Variable));
-        else
-            Before(Code.ReadsMemory);
-        _block.Body.Add(new Assign(place, value));
-    }
-
-    private void Effect(Call call)
-    {
-        Before(Code.ReadsMemory);
-        _block.Body.Add(new Do(call));
-    }
-
     // ---- instructions ----
 
     private bool Step(Instruction i)
@@ -251,7 +156,7 @@ internal sealed partial class FunctionReader
                 Push(_arguments[i.Slot]!);
                 return false;
             case "ldarga":
-                Push(_arguments[i.Slot] is Read { Variable: var place } ? new PlaceOf(place) : _arguments[i.Slot]!);
+                Push(_arguments[i.Slot] is Read { Variable: var place } ? new PlaceOf(place) : throw Refuse($"a reference to parameter {i.Slot}, which is constant"));
                 return false;
             case "starg":
                 SetVariable(_arguments[i.Slot] is Read { Variable: var argument } ? argument : throw Refuse($"parameter {i.Slot} is constant and is assigned to"), Pop());
@@ -268,6 +173,8 @@ internal sealed partial class FunctionReader
             case "ldc":
                 Push(Constant(i));
                 return false;
+            case "add" or "sub" or "mul" when name.Contains("ovf"):
+                throw Refuse("checked arithmetic");
             case "add" or "sub" or "mul" or "div" or "rem" or "and" or "or" or "xor" or "shl" or "shr":
                 Arithmetic(name[0], unsigned);
                 return false;
@@ -287,8 +194,8 @@ internal sealed partial class FunctionReader
                 Duplicate();
                 return false;
             case "pop":
-                if (Pop() is Call { HasEffect: true } dropped)
-                    Effect(dropped);
+                // Effects have happened already.
+                Pop();
                 return false;
             case "br" or "leave":
                 GoTo((int)i.Operand!);
@@ -308,7 +215,7 @@ internal sealed partial class FunctionReader
                 return true;
             }
             case "ret":
-                _block.Body.Add(new Return(_stack.Count > 0 ? Pop() : null));
+                _block.Body.Add(new Return(_stack.Count > 0 ? Result(Pop()) : null));
                 return true;
             case "ldind" or "ldobj":
                 Push(Loaded(Pop()));
@@ -366,7 +273,9 @@ internal sealed partial class FunctionReader
             return known;
         Type type = _method.GetMethodBody()!.LocalVariables[slot].LocalType;
         CType ctype = CType.Of(type) ?? throw Refuse($"a local variable of type {type}");
-        return _locals[slot] = NewVariable(_symbols.LocalName(slot) ?? "v", ctype, isTemporary: _symbols.LocalName(slot) is null);
+        Variable local = NewVariable(_symbols.LocalName(slot) ?? "v", ctype, isTemporary: _symbols.LocalName(slot) is null);
+        local.IsAddressed = _addressed[slot] && !ctype.IsPointer;
+        return _locals[slot] = local;
     }
 
     private void StoreLocal(int slot, Expr value)
@@ -385,6 +294,7 @@ internal sealed partial class FunctionReader
             _fixedLocals[slot] = value is IntLiteral i ? Converted(CType.Of(_method.GetMethodBody()!.LocalVariables[slot].LocalType) ?? i.Type, i) : value;
             return;
         }
+        value = Addressable(value);
         bool isNew = _locals[slot] is null;
         Variable local = Local(slot);
         // The space of a reference is that of the place it is first set to.
@@ -395,9 +305,10 @@ internal sealed partial class FunctionReader
         SetVariable(local, value);
     }
 
-    private MarrowException Refuse(string what)
+    /// <summary>The error for a construct at IL offset <paramref name="at"/>, or at the instruction that is read now.</summary>
+    public MarrowException Refuse(string what, int? at = null)
     {
-        string line = _symbols.LineAt(_now?.At ?? 0) is { } place ? $" ({place})" : "";
-        return new MarrowException("JT001", $"kernel {_unit.Kernel}: method {_method.DeclaringType!.Name}.{_method.Name}{line} uses {what}, which kernels cannot. [JT001]");
+        string line = _symbols.LineAt(at ?? _now?.At ?? 0) is { } place ? $" ({place})" : "";
+        return new MarrowException("JT001", $"kernel {_unit.Name}: method {_method.DeclaringType!.Name}.{_method.Name}{line} uses {what}, which kernels cannot. [JT001]");
     }
 }

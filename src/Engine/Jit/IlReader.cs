@@ -18,10 +18,10 @@ internal static class IlReader
     private static readonly Dictionary<int, OpCode> Codes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(f => (OpCode)f.GetValue(null)!).ToDictionary(c => (int)(ushort)c.Value);
 
-    /// <summary>The instructions in order. An operand that cannot be resolved is left null: what uses it is refused.</summary>
+    /// <summary>The instructions in order; none where the method has no IL.</summary>
     public static List<Instruction> Read(MethodBase method)
     {
-        byte[] il = method.GetMethodBody()?.GetILAsByteArray() ?? throw new InvalidOperationException($"{method} has no body");
+        byte[] il = method.GetMethodBody()?.GetILAsByteArray() ?? [];
         Type[]? ofType = method.DeclaringType is { IsGenericType: true } owner ? owner.GetGenericArguments() : null;
         Type[]? ofMethod = method.IsGenericMethod ? method.GetGenericArguments() : null;
         var list = new List<Instruction>();

@@ -39,8 +39,15 @@ internal static class Intrinsics
         ["BitConverter.Int32BitsToSingle"] = ("as_float({0})", "as_float({0})"),
         ["Single.IsNaN"] = ("isnan({0})", "is_nan({0})"),
         ["BitOperations.PopCount"] = ("(int)popcount({0})", "__popc({0})"),
+        ["BitOperations.PopCount64"] = ("(int)popcount({0})", "__popcll({0})"),
         ["BitOperations.LeadingZeroCount"] = ("(int)clz({0})", "__clz((int)({0}))"),
+        ["BitOperations.LeadingZeroCount64"] = ("(int)clz({0})", "__clzll((long64)({0}))"),
     };
+
+    private static readonly HashSet<Type> Owners = [typeof(Gpu), typeof(MathF), typeof(Math), typeof(Vector4), typeof(BitConverter), typeof(float), typeof(BitOperations)];
+
+    /// <summary>The texts, for the names that they call.</summary>
+    public static IEnumerable<string> All => Texts.Values.SelectMany(t => (string[])[t.OpenCl, t.Cuda]);
 
     /// <summary>The text of a method that reads only its arguments; null where there is none.</summary>
     public static string? Pure(MethodBase method, DialectLanguage language)
@@ -54,8 +61,11 @@ internal static class Intrinsics
                 name = $"MathF.{method.Name}";
             else if (parameters.Length > 0 && CType.Of(parameters[0].ParameterType) is not { IsInteger: true })
                 return null;
-            else if (method.Name is "Max" or "Min" or "Abs")
-                return method.Name == "Abs" ? "abs({0})" : $"{method.Name.ToLowerInvariant()}({{0}}, {{1}})";
+            else if (method.Name is "Max" or "Min")
+                return $"{method.Name.ToLowerInvariant()}({{0}}, {{1}})";
+            else if (method.Name == "Abs")
+                // OpenCL's is unsigned.
+                return parameters[0].ParameterType == typeof(long) ? "(long64)abs({0})" : "(int)abs({0})";
             else if (method.Name == "Clamp")
                 return "min(max({0}, {1}), {2})";
         }
@@ -73,7 +83,13 @@ internal static class Intrinsics
                 _ => null,
             };
         }
-        return Texts.TryGetValue(name, out (string OpenCl, string Cuda) text) ? language == DialectLanguage.OpenCl ? text.OpenCl : text.Cuda : null;
+        if (method.DeclaringType == typeof(BitOperations) && parameters is [{ ParameterType: var counted }] && counted == typeof(ulong))
+            name += "64";
+        if (!Owners.Contains(method.DeclaringType!) || !Texts.TryGetValue(name, out (string OpenCl, string Cuda) text))
+            return null;
+        // Overloads with more parameters (a logarithm's base, a rounding's digits) have no text.
+        string printed = language == DialectLanguage.OpenCl ? text.OpenCl : text.Cuda;
+        return parameters.Length == 0 || printed.Contains($"{{{parameters.Length - 1}}}", StringComparison.Ordinal) ? printed : null;
     }
 
     /// <summary>The prelude's function from a stored type to fp32, or back; null where none is needed.</summary>

@@ -3,6 +3,9 @@ namespace Marrow.Engine.Jit;
 /// <summary>Prints a kernel's signature up to its opening brace, and what stands at the head of its body.</summary>
 internal static class KernelHead
 {
+    /// <summary>What is appended to a view's name for the two parameters that make it up.</summary>
+    public static readonly string[] Parts = ["_base", "_first"];
+
     public static void Print(CPrinter printer, string entry, FunctionReader reader, int lanes, DialectLanguage language)
     {
         bool openCl = language == DialectLanguage.OpenCl;

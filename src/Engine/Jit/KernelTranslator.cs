@@ -27,19 +27,15 @@ public static class KernelTranslator
         var unit = new TranslationUnit(kernel.Name, dialect, lanes);
         MethodInfo method = Close(kernel, elements);
         var reader = new FunctionReader(method, [.. kernel.IsConst.Select((c, i) => c ? (long)constants[i] : (long?)null)], true, unit);
-        List<Stmt> body = Structure.Of(reader.Blocks());
-        Tidy.Run(body);
-        if (unit.HasBarrier)
-            CheckReturns(kernel, body);
+        List<Stmt> body = unit.ReadKernel(reader, method);
         var printer = new CPrinter(dialect.Language);
         var text = new StringBuilder();
-        string entry = kernel.Name.Replace('.', '_');
-        KernelHead.Print(printer, entry, reader, lanes, dialect.Language);
+        KernelHead.Print(printer, unit.Entry, reader, lanes, dialect.Language);
         TranslationUnit.Finish(printer, reader, body);
         foreach (string function in unit.Texts)
             text.Append(function).Append('\n');
         text.Append(printer);
-        return (text.ToString(), entry, [.. reader.Parameters.Select(p => new KernelParameter(p.Position, p.Variable.Type.IsPointer, p.Variable.Type.Bytes))]);
+        return (text.ToString(), unit.Entry, [.. reader.Parameters.Select(p => new KernelParameter(p.Position, p.Variable.Type.IsPointer, p.Variable.Type.Bytes))]);
     }
 
     private static MethodInfo Close(Kernel kernel, IReadOnlyList<DType> elements)
@@ -67,19 +63,4 @@ public static class KernelTranslator
         }
         return kernel.Method.MakeGenericMethod(closed!);
     }
-
-    // A lane that has returned never reaches a barrier that others wait at.
-    private static void CheckReturns(Kernel kernel, List<Stmt> body)
-    {
-        bool returned = false;
-        foreach (Stmt s in Tidy.All(body))
-        {
-            returned |= s is Return;
-            if ((returned && IsBarrier(s)) || (s is Loop loop && Tidy.All(loop.Body).Any(x => x is Return) && Tidy.All(loop.Body).Any(IsBarrier)))
-                throw new MarrowException("JT004", $"kernel {kernel.Name} has a barrier, or a group reduction, behind a return: lanes that have returned would be waited for in vain. Put the rest into an if. [JT004]");
-        }
-    }
-
-    private static bool IsBarrier(Stmt s) => Tidy.Own(s).Any(e => Code.Any(e, x => x is Call c && (c.Format.StartsWith("barrier", StringComparison.Ordinal)
-        || c.Format.StartsWith("__syncthreads", StringComparison.Ordinal) || c.Format.StartsWith("group_", StringComparison.Ordinal))));
 }

@@ -15,7 +15,11 @@ internal static class Prelude
         return flags + Text(dialect.Language == DialectLanguage.OpenCl ? "opencl.cl" : "cuda.cu") + Text("warp_multiply.h") + "\n";
     }
 
-    private static string Text(string name)
+    /// <summary>The names of the fixed texts.</summary>
+    public static readonly string[] Files = ["opencl.cl", "cuda.cu", "warp_multiply.h"];
+
+    /// <summary>One of the fixed texts.</summary>
+    public static string Text(string name)
     {
         using Stream stream = typeof(Prelude).Assembly.GetManifestResourceStream($"Marrow.Engine.Jit.Preludes.{name}")
             ?? throw new InvalidOperationException($"the assembly lacks its resource {name}");

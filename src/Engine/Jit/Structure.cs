@@ -1,8 +1,8 @@
 namespace Marrow.Engine.Jit;
 
 /// <summary>
-/// Puts flow blocks back into if, loops, break and continue, by the dominator tree (after Ramsey, Beyond Relooper, ICFP 2022). C# has no
-/// irreducible flow; what does not nest becomes a forward goto.
+/// Puts flow blocks back into if, loops, break and continue, by the dominator tree (after Ramsey, Beyond Relooper, ICFP 2022). What does not
+/// nest becomes a forward goto; irreducible flow, which C# makes only of a goto into a loop of gotos, is refused.
 /// </summary>
 internal sealed class Structure
 {
@@ -13,7 +13,7 @@ internal sealed class Structure
     private readonly Dictionary<FlowBlock, HashSet<FlowBlock>> _loops = [];
     private readonly Dictionary<FlowBlock, FlowBlock> _after = [];
 
-    private Structure(FlowBlock entry)
+    private Structure(FlowBlock entry, FunctionReader reader)
     {
         Walk(entry, []);
         _order.Reverse();
@@ -25,6 +25,11 @@ internal sealed class Structure
             foreach (FlowBlock way in block.Ways)
                 _from[way].Add(block);
         FindDominators(entry);
+        foreach (FlowBlock block in _order)
+        {
+            if (block.Ways.FirstOrDefault(w => IsBack(block, w) && Common(w, block) != w) is { } target)
+                throw reader.Refuse("goto into a loop", target.Start);
+        }
         FindLoops();
     }
 
@@ -34,12 +39,13 @@ internal sealed class Structure
     /// <param name="BreakTo">What follows the innermost loop: reached by break.</param>
     private readonly record struct Place(FlowBlock? Follow, FlowBlock? Header, FlowBlock? BreakTo);
 
-    /// <summary>The statements of the function that starts with the first of <paramref name="blocks"/>.</summary>
-    public static List<Stmt> Of(List<FlowBlock> blocks)
+    /// <summary>The statements of a function.</summary>
+    public static List<Stmt> Of(FunctionReader reader)
     {
+        List<FlowBlock> blocks = reader.Blocks();
         JoinConditions(blocks);
         var body = new List<Stmt>();
-        new Structure(blocks[0]).Tree(blocks[0], new Place(null, null, null), body);
+        new Structure(blocks[0], reader).Tree(blocks[0], new Place(null, null, null), body);
         return body;
     }
 
@@ -159,6 +165,9 @@ internal sealed class Structure
             FlowBlock? next = behind.Count > 0 ? behind[0] : place.Follow;
             var body = new List<Stmt>();
             Sequence(block, [.. placed.Where(loop.Contains)], new Place(block, block, next), body);
+            // Where an inner loop goes on with this one.
+            if (Tidy.All(body).Any(s => s is Jump j && j.Label == Again(block)))
+                body.Add(new Label(Again(block)));
             to.Add(new Loop(body));
             for (int i = 0; i < behind.Count; i++)
                 Placed(behind[i], place with { Follow = i + 1 < behind.Count ? behind[i + 1] : place.Follow }, to);
@@ -200,6 +209,9 @@ internal sealed class Structure
         }
     }
 
+    // The label at the end of a loop's body; that of a block is where its IL starts.
+    private static int Again(FlowBlock header) => ~header.Start;
+
     private void Go(FlowBlock from, FlowBlock target, Place place, List<Stmt> to)
     {
         if (target == place.Follow)
@@ -208,7 +220,9 @@ internal sealed class Structure
             to.Add(new Continue());
         else if (target == place.BreakTo && place.Header is not null)
             to.Add(new Break());
-        else if (IsBack(from, target) || IsPlaced(target))
+        else if (IsBack(from, target))
+            to.Add(new Jump(Again(target)));
+        else if (IsPlaced(target))
             to.Add(new Jump(target.Start));
         else
             Tree(target, place, to);

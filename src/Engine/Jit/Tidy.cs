@@ -172,7 +172,7 @@ internal static class Tidy
             if (body[i] is If { Yes: [Assign { Place: PlaceOf a } yes], No: [Assign { Place: PlaceOf b } no] } choice && a.Variable == b.Variable && a.Variable.IsTemporary
                 && !HasEffect(yes.Value) && !HasEffect(no.Value))
             {
-                body[i] = new Assign(a, Choice(choice.Condition, yes.Value, no.Value));
+                body[i] = new Assign(a, Choice(choice.Condition, Code.As(a.Variable.Type, yes.Value), Code.As(a.Variable.Type, no.Value)));
                 return true;
             }
             if (body[i] is If nested && (Merge(nested.Yes, counts) || Merge(nested.No, counts)))
@@ -202,8 +202,8 @@ internal static class Tidy
 
     private static Expr Choice(Expr condition, Expr yes, Expr no) => (yes, no) switch
     {
-        (_, IntLiteral { Value: 0 }) when yes is Binary { Op: "<" or ">" or "<=" or ">=" or "==" or "!=" or "&&" or "||" } => new Binary("&&", condition, yes, CType.Int),
-        (IntLiteral { Value: 1 }, Binary { Op: "<" or ">" or "<=" or ">=" or "==" or "!=" or "&&" or "||" }) => new Binary("||", condition, no, CType.Int),
+        (_, IntLiteral { Value: 0 }) when Code.IsTest(yes) => new Binary("&&", condition, yes, CType.Int),
+        (IntLiteral { Value: 1 }, _) when Code.IsTest(no) => new Binary("||", condition, no, CType.Int),
         (IntLiteral { Value: 1 }, IntLiteral { Value: 0 }) => condition,
         (IntLiteral { Value: 0 }, IntLiteral { Value: 1 }) => Code.Not(condition),
         _ => new Choose(condition, yes, no),
@@ -212,9 +212,13 @@ internal static class Tidy
     // The next statement with the temporary's value in its place; null where it does not read it once, before anything changes.
     private static Stmt? Substitute(Stmt next, Variable t, Expr value)
     {
-        if (!Own(next).Any(e => Code.Reads(e, t)) || next is Loop || (HasEffect(value) && next is not (Return or Assign { Value: Read })))
+        if (next is Loop || !Own(next).Any(e => Code.Reads(e, t)))
             return null;
-        Expr In(Expr e) => Code.Rewrite(e, x => x is Read r && r.Variable == t ? value : x);
+        // C does not say which of an effect and another part of its statement comes first; an effect's arguments do.
+        if (HasEffect(value) ? next is not (Return { Value: Read } or Assign { Place: PlaceOf, Value: Read }) : next is Assign { Place: not PlaceOf and var target } other && HasEffect(other.Value) && Code.Reads(target, t))
+            return null;
+        value = Code.As(t.Type, value);
+        Expr In(Expr e) => Code.Rewrite(e, x => x is Read r && r.Variable == t ? value : x is Binary { Op: "!=", Left: var test, Right: IntLiteral { Value: 0 } } && Code.IsTest(test) ? test : x);
         return next switch
         {
             Assign a => new Assign(a.Place is PlaceOf ? a.Place : In(a.Place), In(a.Value)),

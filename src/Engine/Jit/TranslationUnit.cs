@@ -4,24 +4,15 @@ using Marrow.Formats;
 namespace Marrow.Engine.Jit;
 
 /// <summary>One kernel with the functions it calls, while it is being translated.</summary>
-internal sealed class TranslationUnit(string kernel, Dialect dialect, int lanes)
+internal sealed class TranslationUnit(string name, Dialect dialect, int lanes)
 {
-    // Words of the two languages, and names that printed text calls, which a local variable would hide.
-    private static readonly HashSet<string> Reserved =
-    [
-        "half", "float", "float4", "double", "int", "uint", "long", "ulong", "short", "ushort", "char", "uchar", "bool", "void", "size_t", "long64", "ulong64",
-        "kernel", "global", "local", "constant", "private", "register", "volatile", "restrict", "inline", "signed", "unsigned", "static", "const", "asm", "auto", "extern", "typedef", "union", "sizeof", "pipe", "image",
-        "exp", "log", "log2", "pow", "sqrt", "sin", "cos", "tanh", "floor", "ceil", "rint", "trunc", "fabs", "fmax", "fmin", "fma", "dot", "max", "min", "abs", "clamp", "mix", "step", "sign", "isnan",
-        "barrier", "as_float", "as_uint", "as_int", "popcount", "clz", "group_sum", "group_max", "warp_multiply", "make_f4", "this", "template", "class", "new", "delete", "operator", "z", "INFINITY", "NAN",
-    ];
-
-    private readonly Dictionary<MethodInfo, string> _functions = [];
+    private readonly Dictionary<MethodInfo, (string Name, bool Waits)> _functions = [];
     private readonly HashSet<string> _functionNames = [];
     private readonly HashSet<MethodInfo> _open = [];
     private Variable? _scratch;
 
     /// <summary>The kernel's name, for errors.</summary>
-    public string Kernel => kernel;
+    public string Name => name;
 
     public DialectLanguage Language => dialect.Language;
 
@@ -29,47 +20,82 @@ internal sealed class TranslationUnit(string kernel, Dialect dialect, int lanes)
 
     public int Lanes => lanes;
 
-    /// <summary>Whether lanes wait for each other anywhere.</summary>
-    public bool HasBarrier { get; private set; }
-
     /// <summary>The texts of the functions called, callees first.</summary>
     public List<string> Texts { get; } = [];
 
-    /// <summary>A name that C allows and that <paramref name="taken"/> does not hold yet; it does then.</summary>
-    public static string Identifier(HashSet<string> taken, string name)
+    /// <summary>The kernel's name in the text.</summary>
+    public string Entry { get; private set; } = "";
+
+    /// <summary>A name that C allows and that <paramref name="taken"/> does not hold yet; it does then, and the name with each of <paramref name="endings"/> too.</summary>
+    public static string Identifier(HashSet<string> taken, string name, params string[] endings)
     {
         string plain = new([.. name.Select(c => char.IsAsciiLetterOrDigit(c) ? c : '_')]);
-        if (plain.Length == 0 || char.IsAsciiDigit(plain[0]) || Reserved.Contains(plain))
+        if (plain.Length == 0 || char.IsAsciiDigit(plain[0]) || plain.StartsWith("__", StringComparison.Ordinal))
+            plain = "v" + plain;
+        if (ReservedWords.Contains(plain))
             plain += "_";
         string unique = plain;
-        for (int n = 2; !taken.Add(unique); n++)
+        for (int n = 2; taken.Contains(unique) || endings.Any(e => taken.Contains(unique + e)); n++)
             unique = $"{plain}{(char.IsAsciiDigit(plain[^1]) ? "_" : "")}{n}";
+        taken.Add(unique);
+        taken.UnionWith(endings.Select(e => unique + e));
         return unique;
     }
 
-    /// <summary>The name of a called method's function, which is translated at its first call.</summary>
-    public string Function(MethodInfo method)
+    /// <summary>Reads the kernel itself: its statements, with the functions it calls in <see cref="Texts"/>.</summary>
+    public List<Stmt> ReadKernel(FunctionReader reader, MethodInfo method)
     {
-        if (_functions.TryGetValue(method, out string? known))
+        Entry = Identifier(_functionNames, name.Replace('.', '_'));
+        return Read(reader, method).Body;
+    }
+
+    /// <summary>The name of a called method's function, which is translated at its first call, and whether lanes wait for each other in it.</summary>
+    public (string Name, bool Waits) Function(MethodInfo method)
+    {
+        if (_functions.TryGetValue(method, out (string, bool) known))
             return known;
         if (!_open.Add(method))
-            throw new MarrowException("JT002", $"kernel {kernel}: {method.DeclaringType!.Name}.{method.Name} calls itself, which kernels cannot. [JT002]");
-        string name = Identifier(_functionNames, $"{method.DeclaringType!.Name}_{method.Name}");
+            throw new MarrowException("JT002", $"kernel {name}: {method.DeclaringType!.Name}.{method.Name} calls itself, which kernels cannot. [JT002]");
+        string function = Identifier(_functionNames, $"{method.DeclaringType!.Name}_{method.Name}");
         var reader = new FunctionReader(method, [], false, this);
-        List<Stmt> body = Structure.Of(reader.Blocks());
-        Tidy.Run(body);
+        (List<Stmt> body, bool waits) = Read(reader, method);
         var printer = new CPrinter(Language);
         string parameters = string.Join(", ", reader.Parameters.Select(p => $"{printer.Name(p.Variable.Type)} {p.Variable.Name}"));
         string lead = Language == DialectLanguage.OpenCl ? "static inline" : "static __forceinline__ __device__";
-        printer.Line($"{lead} {printer.Name(CType.Of(method.ReturnType)!.Value)} {name}({parameters})");
+        printer.Line($"{lead} {printer.Name(CType.Of(method.ReturnType)!.Value)} {function}({parameters})");
         printer.Open();
         Finish(printer, reader, body);
         Texts.Add(printer.ToString());
         _open.Remove(method);
-        return _functions[method] = name;
+        return _functions[method] = (function, waits);
     }
 
-    public void SeeBarrier() => HasBarrier = true;
+    private (List<Stmt> Body, bool Waits) Read(FunctionReader reader, MethodInfo method)
+    {
+        List<Stmt> body = Structure.Of(reader);
+        Tidy.Run(body);
+        // A local variable must not hide a function that is called where it is known.
+        reader.Names.UnionWith(_functionNames);
+        foreach (Variable v in reader.Parameters.Select(p => p.Variable).Concat(reader.Variables).Where(v => _functionNames.Contains(v.Name)))
+            v.Name = Identifier(reader.Names, v.Name, KernelHead.Parts);
+        return (body, Waits(method, body));
+    }
+
+    // Whether lanes wait for each other. A lane that has returned never reaches a barrier that others wait at.
+    private bool Waits(MethodInfo method, List<Stmt> body)
+    {
+        bool waits = false, returned = false;
+        foreach (Stmt s in Tidy.All(body))
+        {
+            returned |= s is Return;
+            waits |= IsBarrier(s);
+            if ((returned && IsBarrier(s)) || (s is Loop loop && Tidy.All(loop.Body).Any(x => x is Return) && Tidy.All(loop.Body).Any(IsBarrier)))
+                throw new MarrowException("JT004", $"kernel {name}: {method.DeclaringType!.Name}.{method.Name} has a barrier, or a group reduction, behind a return: lanes that have returned would be waited for in vain. Put the rest into an if. [JT004]");
+        }
+        return waits;
+    }
+
+    private static bool IsBarrier(Stmt s) => Tidy.Own(s).Any(e => Code.Any(e, x => x is Call { Waits: true }));
 
     /// <summary>The shared memory of group reductions.</summary>
     public Variable Scratch(FunctionReader reader)

@@ -43,6 +43,20 @@ public sealed class CudaTextTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public void Adversarial_programs_compile()
+    {
+        var text = new StringBuilder(Prelude.Of(Cuda, 32));
+        int count = 0;
+        foreach (Type program in AdversarialTests.Programs)
+        {
+            string body = KernelTranslator.Print(AdversarialTests.Runner(program), new DType[4], new ulong[4], 32, Cuda).Body.Replace("extern \"C\" __global__", "__global__", StringComparison.Ordinal);
+            text.Append(CultureInfo.InvariantCulture, $"namespace variant_{count++} {{ /* {program.FullName} */\n{body}\n}}\n");
+        }
+        if (Compile(text.ToString(), "") is { } ptx)
+            Assert.Equal(count, Regex.Count(ptx, @"\.visible \.entry"));
+    }
+
+    [Fact]
     public void The_prelude_compiles_and_multiplies_on_matrix_units()
     {
         string probe = File.ReadAllText(Beside("cuda_probe.cu"));

@@ -21,7 +21,7 @@ public sealed class RefusalTests
         ["SharesInFunction"] = ("JT001", "Gpu.Shared outside"),
         ["ReturnsBeforeBarrier"] = ("JT004", "behind a return"),
         ["Switches"] = ("JT001", "switch"),
-        ["TakesString"] = ("JT001", "parameter name has type String"),
+        ["TakesString"] = ("JT001", "parameter name of type String"),
         ["AtomicOnPrivate"] = ("JT001", "Private memory"),
     };
 

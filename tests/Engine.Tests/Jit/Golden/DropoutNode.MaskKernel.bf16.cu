@@ -1,8 +1,8 @@
 static __forceinline__ __device__ ulong64 SplitMix64_Mix(ulong64 state)
 {
-    ulong64 t = state + 0x9e3779b97f4a7c15UL;
-    ulong64 t2 = (t ^ (t >> 30)) * 0xbf58476d1ce4e5b9UL;
-    ulong64 t3 = (t2 ^ (t2 >> 27)) * 0x94d049bb133111ebUL;
+    ulong64 t = state + 0x9e3779b97f4a7c15ULL;
+    ulong64 t2 = (t ^ (t >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    ulong64 t3 = (t2 ^ (t2 >> 27)) * 0x94d049bb133111ebULL;
     return t3 ^ (t3 >> 31);
 }
 

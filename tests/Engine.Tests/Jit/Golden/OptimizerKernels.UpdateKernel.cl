@@ -1,5 +1,5 @@
 __kernel __attribute__((reqd_work_group_size(128, 1, 1)))
-void OptimizerKernels_UpdateKernel(__global float* values_base, long values_first, __global float* gradients_base, long gradients_first, __global float* moments_base, long moments_first, __global float* seconds_base, long seconds_first, int quads, float clip, float beta2, float rest1, float rest2, float decay, float step_, float root, float eps)
+void OptimizerKernels_UpdateKernel(__global float* values_base, long values_first, __global float* gradients_base, long gradients_first, __global float* moments_base, long moments_first, __global float* seconds_base, long seconds_first, int quads, float clip, float beta2, float rest1, float rest2, float decay, float step, float root, float eps)
 {
     __global float* values = values_base + values_first;
     __global float* gradients = gradients_base + gradients_first;
@@ -16,6 +16,6 @@ void OptimizerKernels_UpdateKernel(__global float* values_base, long values_firs
         *(__global float4*)&moments[i] = m;
         *(__global float4*)&seconds[i] = v;
         float4 size = make_f4(sqrt(v.x) * root + eps, sqrt(v.y) * root + eps, sqrt(v.z) * root + eps, sqrt(v.w) * root + eps);
-        *(__global float4*)&values[i] = ((*(__global float4*)&values[i] * decay) - ((m * step_) / size));
+        *(__global float4*)&values[i] = ((*(__global float4*)&values[i] * decay) - ((m * step) / size));
     }
 }

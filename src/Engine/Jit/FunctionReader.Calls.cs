@@ -49,16 +49,24 @@ internal sealed partial class FunctionReader
     private void CallFunction(MethodInfo function, ParameterInfo[] parameters, Expr[] values, CType result)
     {
         bool pure = true;
+        var constants = new long?[values.Length];
+        var passed = new List<Expr>();
         for (int i = 0; i < values.Length; i++)
         {
+            if (parameters[i].IsDefined(typeof(ConstAttribute)))
+            {
+                constants[i] = values[i] is IntLiteral literal ? literal.Value : throw Refuse($"{function.Name} with [Const] parameter {parameters[i].Name} given what is no whole constant");
+                continue;
+            }
             CType want = CType.Of(parameters[i].ParameterType) ?? throw Refuse($"{function.Name} with parameter {parameters[i].Name} of type {parameters[i].ParameterType.Name}");
             if (want.IsPointer && values[i].Type != want)
                 throw Refuse($"{function.Name} with {parameters[i].Name} a reference to a place in {values[i].Type.Space} memory (pass views and local variables)");
             Addressable(values[i]);
             pure &= !want.IsPointer;
+            passed.Add(values[i]);
         }
-        (string name, bool waits) = _unit.Function(function);
-        Finish(new Call($"{name}({string.Join(", ", Enumerable.Range(0, values.Length).Select(i => $"{{{i}}}"))})", values, result, !pure || waits) { Waits = waits });
+        (string name, bool waits) = _unit.Function(function, constants);
+        Finish(new Call($"{name}({string.Join(", ", Enumerable.Range(0, passed.Count).Select(i => $"{{{i}}}"))})", [.. passed], result, !pure || waits) { Waits = waits });
     }
 
     // A call with an effect happens now, in its place; its result waits in a variable.

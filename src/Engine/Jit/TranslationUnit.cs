@@ -6,7 +6,7 @@ namespace Marrow.Engine.Jit;
 /// <summary>One kernel with the functions it calls, while it is being translated.</summary>
 internal sealed class TranslationUnit(string name, Dialect dialect, int lanes)
 {
-    private readonly Dictionary<MethodInfo, (string Name, bool Waits)> _functions = [];
+    private readonly Dictionary<(MethodInfo Method, string Constants), (string Name, bool Waits)> _functions = [];
     private readonly HashSet<string> _functionNames = [];
     private readonly HashSet<MethodInfo> _open = [];
     private Variable? _scratch;
@@ -49,15 +49,16 @@ internal sealed class TranslationUnit(string name, Dialect dialect, int lanes)
         return Read(reader, method).Body;
     }
 
-    /// <summary>The name of a called method's function, which is translated at its first call, and whether lanes wait for each other in it.</summary>
-    public (string Name, bool Waits) Function(MethodInfo method)
+    /// <summary>The name of a called method's function, which is translated at its first call with these values of its [Const] parameters, and whether lanes wait for each other in it.</summary>
+    public (string Name, bool Waits) Function(MethodInfo method, IReadOnlyList<long?> constants)
     {
-        if (_functions.TryGetValue(method, out (string, bool) known))
+        (MethodInfo, string) key = (method, string.Join(' ', constants));
+        if (_functions.TryGetValue(key, out (string, bool) known))
             return known;
         if (!_open.Add(method))
             throw new MarrowException("JT002", $"kernel {name}: {method.DeclaringType!.Name}.{method.Name} calls itself, which kernels cannot. [JT002]");
         string function = Identifier(_functionNames, $"{method.DeclaringType!.Name}_{method.Name}");
-        var reader = new FunctionReader(method, [], false, this);
+        var reader = new FunctionReader(method, constants, false, this);
         (List<Stmt> body, bool waits) = Read(reader, method);
         var printer = new CPrinter(Language);
         string parameters = string.Join(", ", reader.Parameters.Select(p => $"{printer.Name(p.Variable.Type)} {p.Variable.Name}"));
@@ -67,7 +68,7 @@ internal sealed class TranslationUnit(string name, Dialect dialect, int lanes)
         Finish(printer, reader, body);
         Texts.Add(printer.ToString());
         _open.Remove(method);
-        return _functions[method] = (function, waits);
+        return _functions[key] = (function, waits);
     }
 
     private (List<Stmt> Body, bool Waits) Read(FunctionReader reader, MethodInfo method)

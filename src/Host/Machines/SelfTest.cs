@@ -21,7 +21,7 @@ internal static class SelfTest
     /// <summary>The test before a job takes of each op the largest case with no more elements than this.</summary>
     private const long ShortElements = 2_600;
 
-    /// <summary>The quick test runs no more cases of an op than this where a processor poses as a GPU: compilers for those take seconds for a kernel.</summary>
+    /// <summary>The quick test runs the first cases of an op only where a processor poses as a GPU: compilers for those take seconds for a kernel.</summary>
     private const int FewCases = 4;
 
     private static readonly string[] LlamaOps = ["embedding", "rms_norm", "add_rms_norm", "linear", "rope", "attention", "swiglu", "add", "linear_cross_entropy"];
@@ -38,7 +38,7 @@ internal static class SelfTest
         {
             OpCase[] cases = [.. op.Where(c => full || Elements(c) <= QuickElements)];
             if (!full && device is KernelDevice { Capabilities.IsCpu: true })
-                cases = [.. cases.Where((_, i) => i % ((cases.Length + FewCases - 1) / FewCases) == 0)];
+                cases = [.. cases.Take(FewCases)];
             yield return Run(device, op.Key, cases, activations, errors: true, stopping);
         }
     }

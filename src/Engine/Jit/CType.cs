@@ -50,7 +50,8 @@ internal readonly record struct CType(Scalar Scalar, Space Space = Space.Value)
         {
             Type open = type.GetGenericTypeDefinition();
             Space space = open == typeof(View<>) ? Space.Global : open == typeof(Shared<>) ? Space.Shared : open == typeof(Private<>) ? Space.Private : Space.Value;
-            return space == Space.Value ? null : new(element.Scalar, space);
+            // A bool is an int in kernels, but one byte in a tensor.
+            return space == Space.Value || (space == Space.Global && type.GetGenericArguments()[0] == typeof(bool)) ? null : new(element.Scalar, space);
         }
         Scalar? scalar = type switch
         {

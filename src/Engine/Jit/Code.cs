@@ -152,7 +152,15 @@ internal static class Code
     /// <summary>The number as one of another type.</summary>
     public static Expr As(CType type, Expr e) => e.Type == type || type.IsPointer ? e
         : e is IntLiteral i && type.IsInteger ? new IntLiteral(Wrap(i.Value, type), type)
+        : Wrapping(type, e) is var w && w != e ? w
         : new Conversion(type, e);
+
+    /// <summary>
+    /// A sum, difference or product that becomes unsigned is computed so: IL does not say which it was in the source, and in C only unsigned
+    /// numbers may overflow. Other expressions stay.
+    /// </summary>
+    public static Expr Wrapping(CType type, Expr e) => e is Binary { Op: "+" or "-" or "*" } b && type.IsUnsigned && b.Type.IsInteger && !b.Type.IsUnsigned && b.Type.Is64 == type.Is64
+        ? new Binary(b.Op, As(type, b.Left), As(type, b.Right), type) : e;
 
     /// <summary>The operation, computed where both sides are known.</summary>
     public static Expr Fold(string op, Expr a, Expr b, CType type)
@@ -191,8 +199,8 @@ internal static class Code
         "&" => a & b,
         "|" => a | b,
         "^" => a ^ b,
-        "<<" when !type.IsUnsigned && b is >= 0 and < 31 => a << (int)b,
-        ">>" when !type.IsUnsigned && b is >= 0 and < 31 => a >> (int)b,
+        "<<" when b >= 0 && b < 8 * type.Bytes => a << (int)b,
+        ">>" when b >= 0 && b < 8 * type.Bytes => type.Scalar == Scalar.ULong ? (long)((ulong)a >> (int)b) : a >> (int)b,
         "/" when b is not (0 or -1) && type.Scalar != Scalar.ULong => a / b,
         "%" when b is not (0 or -1) && type.Scalar != Scalar.ULong => a % b,
         "==" => a == b ? 1 : 0,

@@ -62,6 +62,7 @@ internal sealed partial class FunctionReader
             if (want.IsPointer && values[i].Type != want)
                 throw Refuse($"{function.Name} with {parameters[i].Name} a reference to a place in {values[i].Type.Space} memory (pass views and local variables)");
             Addressable(values[i]);
+            values[i] = Code.Wrapping(want, values[i]);
             pure &= !want.IsPointer;
             passed.Add(values[i]);
         }
@@ -272,7 +273,7 @@ internal sealed partial class FunctionReader
     {
         if (value.Type.Space == Space.Private && Variables.Any(v => v is { Count: not null, Type.Space: Space.Private }))
             throw Refuse("a return of Gpu.Private; make the array in the caller and pass it");
-        return Addressable(value);
+        return Code.Wrapping(CType.Of(((MethodInfo)_method).ReturnType) ?? CType.Void, Addressable(value));
     }
 
     private MethodBase Implementation(Type type, MethodBase declared)

@@ -86,7 +86,7 @@ internal sealed partial class FunctionReader
     private void SetVariable(Variable variable, Expr value)
     {
         Before(e => Code.Reads(e, variable) || (variable.IsAddressed && Code.Any(e, x => x is Load { Place: var place } && MayBeLocal(place))));
-        _block.Body.Add(new Assign(new PlaceOf(variable), value));
+        _block.Body.Add(new Assign(new PlaceOf(variable), Code.Wrapping(variable.Type, value)));
     }
 
     private void Store(Expr place, Expr value)
@@ -97,7 +97,7 @@ internal sealed partial class FunctionReader
             return;
         }
         BeforeStore(place);
-        _block.Body.Add(new Assign(place, value));
+        _block.Body.Add(new Assign(place, Code.Wrapping(place.Type.Element, value)));
     }
 
     private void BeforeStore(Expr place)

@@ -34,11 +34,14 @@ internal sealed partial class FunctionReader
         bool is64 = a.Type.Is64 || (op is not ("<<" or ">>") && b.Type.Is64);
         CType signed = new(is64 ? Scalar.Long : Scalar.Int), plain = new(is64 ? Scalar.ULong : Scalar.UInt);
         CType type = op is "/" or "%" or ">>" ? unsigned ? plain : signed
-            : a.Type.IsUnsigned || (b.Type.IsUnsigned && op != "<<") ? plain : signed;
+            : a.Type.IsUnsigned || (b.Type.IsUnsigned && op != "<<") || (op is "+" or "-" or "*" && (IsHuge(a, op, is64) || IsHuge(b, op, is64))) ? plain : signed;
         a = Converted(type, a);
         b = op is "<<" or ">>" ? b : Converted(type, b);
         Push(Code.Fold(op, a, b, type));
     }
+
+    // A factor or summand that is there to overflow, as in hashes: written unsigned, or meant so.
+    private static bool IsHuge(Expr e, string op, bool is64) => e is IntLiteral i && Int128.Abs((Int128)i.Value) >> ((is64 ? 32 : 0) + (op == "*" ? 24 : 30)) != 0;
 
     private static bool IsNumber(Expr e) => e.Type.IsInteger || e.Type.IsFloat;
 

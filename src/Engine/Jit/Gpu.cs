@@ -7,7 +7,7 @@ namespace Marrow.Engine.Jit;
 /// each group. Besides these members it may use local variables, if, for, while, ?:, static methods (generic ones and static abstract
 /// members too), ref parameters, MathF and Math, bit operations and conversions, Vector4 with its operators and fields.
 /// Not: objects, strings, exceptions, delegates, recursion, arrays other than <see cref="Shared{T}"/> and <see cref="Private{T}"/>.
-/// Numbers are C#'s with two exceptions: overflow of int and long is undefined (uint and ulong wrap), and Max and Min of a NaN and a number are the number.
+/// Numbers are C#'s with two exceptions: overflow of int and long is undefined (what is stored in a uint or ulong wraps), and Max and Min of a NaN and a number are the number.
 /// </summary>
 public static class Gpu
 {

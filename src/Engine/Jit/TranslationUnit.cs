@@ -6,6 +6,8 @@ namespace Marrow.Engine.Jit;
 /// <summary>One kernel with the functions it calls, while it is being translated.</summary>
 internal sealed class TranslationUnit(string name, Dialect dialect, int lanes)
 {
+    private const int DeepestCalls = 64;
+
     private readonly Dictionary<(MethodInfo Method, string Constants), (string Name, bool Waits)> _functions = [];
     private readonly HashSet<string> _functionNames = [];
     private readonly HashSet<MethodInfo> _open = [];
@@ -57,6 +59,9 @@ internal sealed class TranslationUnit(string name, Dialect dialect, int lanes)
             return known;
         if (!_open.Add(method))
             throw new MarrowException("JT002", $"kernel {name}: {method.DeclaringType!.Name}.{method.Name} calls itself, which kernels cannot. [JT002]");
+        // A generic method that calls itself with ever larger types is another method each time.
+        if (_open.Count > DeepestCalls)
+            throw new MarrowException("JT002", $"kernel {name}: calls go deeper than {DeepestCalls} at {method.DeclaringType!.Name}.{method.Name}, which kernels cannot. [JT002]");
         string function = Identifier(_functionNames, $"{method.DeclaringType!.Name}_{method.Name}");
         var reader = new FunctionReader(method, constants, false, this);
         (List<Stmt> body, bool waits) = Read(reader, method);

@@ -23,6 +23,9 @@ public sealed class AdversarialTests(ITestOutputHelper output)
     /// <summary>The kernel that runs a program.</summary>
     internal static Kernel Runner(Type program) => Kernel.Of(Owner(program), nameof(AdversarialKernels.Run), program);
 
+    /// <summary>The kernels of <see cref="AdversarialMemory"/> in both builds.</summary>
+    internal static IEnumerable<Kernel> MemoryKernels => new[] { true, false }.SelectMany(optimised => (Kernel[])[.. new[] { "Order", "Waits", "Names" }.Select(name => Memory(optimised, name)), Memory(optimised, "Tiles", Size(optimised))]);
+
     [Theory]
     [MemberData(nameof(Groups))]
     public void A_device_computes_what_the_host_does(string group)
@@ -54,6 +57,133 @@ public sealed class AdversarialTests(ITestOutputHelper output)
         }
         Assert.True(wrong.Count == 0, string.Join("\n", wrong));
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Memory_is_read_and_written_in_order(bool optimised)
+    {
+        using KernelDevice? device = OpenClTestDevice.Open(output);
+        if (device is null)
+            return;
+        const int n = 200;
+        var random = new Random(3);
+        int[] x = [.. Enumerable.Range(0, 8 * n).Select(_ => random.Next(-300, 300))], y = [.. Enumerable.Range(0, 8 * n).Select(_ => random.Next(-300, 300))];
+        using Tensor tx = Make(device, x), ty = Make(device, y);
+        device.Launch(Memory(optimised, "Order"), Grid.Over(n, 32), tx, ty, n);
+        for (int i = 0; i < n; i++)
+            Order(x.AsSpan(8 * i, 8), y.AsSpan(8 * i, 8));
+        Assert.Equal(x, Read(tx));
+        Assert.Equal(y, Read(ty));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Private_arrays_start_at_zero_where_they_are_made(bool optimised)
+    {
+        using KernelDevice? device = OpenClTestDevice.Open(output);
+        if (device is null)
+            return;
+        int[] x = [.. Enumerable.Range(0, 20)];
+        using Tensor tx = Make(device, x), ty = Make(device, new int[20]);
+        device.Launch(Memory(optimised, "Tiles", Size(optimised)), new Grid(32, 1), tx, ty, 20);
+        Assert.Equal([.. x.Select(Tiles)], Read(ty));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Functions_wait_for_all_lanes(bool optimised)
+    {
+        using KernelDevice? device = OpenClTestDevice.Open(output);
+        if (device is null)
+            return;
+        int[] x = [.. Enumerable.Range(0, 32).Select(i => i * i % 29)];
+        using Tensor tx = Make(device, x), ty = new(device, new Shape(32)), four = new(device, new Shape(8));
+        four.WriteFloats([3, 1, 4, 1, 5, 9, 2, 6]);
+        device.Launch(Memory(optimised, "Waits"), new Grid(32, 1), tx, ty, four);
+        int[] s = [.. x], sum = new int[32];
+        for (int i = 0; i < 3; i++)
+        {
+            int[] next = [.. Enumerable.Range(0, 32).Select(l => s[(l + 31 - i) & 31] + s[(l + 1) & 31])];
+            for (int l = 0; l < 32; l++)
+                (s[l], sum[l]) = (next[l] & 0xff, sum[l] + next[l]);
+        }
+        float first = sum.Sum(v => v & 15);
+        Assert.Equal([.. Enumerable.Range(0, 32).Select(l => first + (first * 3 - 1024) + sum[l] + (l % 2 == 0 ? 4f : 2f) * 3f)], ty.ToArray());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Names_that_mean_something_in_C_are_changed(bool optimised)
+    {
+        using KernelDevice? device = OpenClTestDevice.Open(output);
+        if (device is null)
+            return;
+        int[] x = [.. Enumerable.Range(0, 32).Select(i => i * 3 - 40)];
+        using Tensor tx = Make(device, x), ty = Make(device, x);
+        device.Launch(Memory(optimised, "Names"), new Grid(32, 1), tx, 1000, ty, 5, 70, 9, 3, 4u, true);
+        Assert.Equal([.. x.Select(v => Names(v, 1000, 5, 70, 9, 3, 4))], Read(ty));
+    }
+
+    private static void Order(Span<int> p, Span<int> q)
+    {
+        p[p[0] & 7] = Raise(p, 0) + p[2];
+        p[3] += p[2] = p[1] + 5;
+        int i = p[4] & 3;
+        p[i++] += i++ * p[i & 7];
+        p[i & 7] = i = p[i & 7] & 7;
+        q[Raise(q, 1) & 7] -= Raise(p, 2) + q[1] * Raise(q, i);
+        int before = p[5] + Raise(p, 5) * p[5], kept = q[6];
+        q[6] = kept + before;
+        q[7] ^= kept + (q[6] > p[6] ? Raise(q, 6) : p[6]) + q[6];
+        Span<int> r = p;
+        r[1] += (r = q)[2] + r[3];
+        r[0] = (r[1] & 1) == 0 ? r[1]++ : --r[1];
+        q[4] = p[4] - q[4];
+    }
+
+    private static int Raise(Span<int> v, int i)
+    {
+        v[i & 7] = (v[i & 7] & 0xfff) + 3;
+        return v[i & 7];
+    }
+
+    private static int Tiles(int a)
+    {
+        int sum = 0;
+        for (int round = 0; round < 3; round++)
+        {
+            var tile = new int[4];
+            tile[(a + round) & 3] += round + 1;
+            tile[1] += 5;
+            tile[0] = tile[1] + (tile[1] = tile[1] + 1) + tile[1];
+            sum = sum * 10 + tile[0] + tile[1] * 2 + tile[2] * 3 + tile[3] * 4 + ((a + round) % 2 == 0 ? 1 : 2);
+        }
+        int left = (a > 5 ? 7 : 0) + 1, right = a > 5 ? 0 : 7;
+        return sum * 100 + left * 10 + right + (a > 5 ? left : right) + 2000 + 2;
+    }
+
+    private static int Names(int v, int first, int register, int not, int xor, int typedef, int @goto)
+    {
+        int sum = register + v, difference = not - sum, half = (int)(float)(Half)(float)Math.Max(sum, difference), inner = Auto(Math.Min(typedef, v), xor ^ half);
+        return Auto(inner, @goto >> 1) - 1 + first;
+    }
+
+    private static int Auto(int a, int b) => a - b + b;
+
+    private static int[] Read(Tensor tensor)
+    {
+        var values = new int[tensor.Shape.Count];
+        tensor.Download(values.AsSpan());
+        return values;
+    }
+
+    private static Type Size(bool optimised) => optimised ? typeof(FourItems) : typeof(Unoptimised.FourItems);
+
+    private static Kernel Memory(bool optimised, string name, params Type[] types) => Kernel.Of(optimised ? typeof(AdversarialMemory) : typeof(Unoptimised.AdversarialMemory), name, types);
 
     private static Type Owner(Type program) => program.Assembly == typeof(AdversarialKernels).Assembly ? typeof(AdversarialKernels) : typeof(Unoptimised.AdversarialKernels);
 

@@ -47,10 +47,10 @@ public sealed class CudaTextTests(ITestOutputHelper output) : IDisposable
     {
         var text = new StringBuilder(Prelude.Of(Cuda, 32));
         int count = 0;
-        foreach (Type program in AdversarialTests.Programs)
+        foreach (Kernel kernel in AdversarialTests.Programs.Select(AdversarialTests.Runner).Concat(AdversarialTests.MemoryKernels))
         {
-            string body = KernelTranslator.Print(AdversarialTests.Runner(program), new DType[4], new ulong[4], 32, Cuda).Body.Replace("extern \"C\" __global__", "__global__", StringComparison.Ordinal);
-            text.Append(CultureInfo.InvariantCulture, $"namespace variant_{count++} {{ /* {program.FullName} */\n{body}\n}}\n");
+            string body = EngineKernels.Body(kernel, DType.F32, Cuda).Replace("extern \"C\" __global__", "__global__", StringComparison.Ordinal);
+            text.Append(CultureInfo.InvariantCulture, $"namespace variant_{count++} {{ /* {kernel.Name} */\n{body}\n}}\n");
         }
         if (Compile(text.ToString(), "") is { } ptx)
             Assert.Equal(count, Regex.Count(ptx, @"\.visible \.entry"));

@@ -23,6 +23,22 @@ public sealed class RefusalTests
         ["Switches"] = ("JT001", "switch"),
         ["TakesString"] = ("JT001", "parameter name of type String"),
         ["AtomicOnPrivate"] = ("JT001", "Private memory"),
+        ["Catches"] = ("JT001", "uses try"),
+        ["ChecksOverflow"] = ("JT001", "checked arithmetic"),
+        ["RefersToComponent"] = ("JT001", "component of a vector"),
+        ["ReturnsPrivate"] = ("JT001", "a return of Gpu.Private"),
+        ["JumpsIntoLoop"] = ("JT001", "goto into a loop"),
+        ["WaitsInFunction"] = ("JT004", "behind a return"),
+        ["TakesLogarithm"] = ("JT001", "MathF.Log,"),
+        ["RoundsToDigits"] = ("JT001", "MathF.Round,"),
+        ["TakesReference"] = ("JT001", "parameter y of type Single&"),
+        ["HasResult"] = ("JT001", "a result of type Single"),
+        ["ViewsBools"] = ("JT001", "parameter x"),
+        ["ReadsMutableProperty"] = ("JT001", "static field RefusedKernels.s_mutable"),
+        ["CallsNative"] = ("JT001", "a body that is not IL"),
+        ["RefersToConstant"] = ("JT001", "which is constant"),
+        ["RecursesByType"] = ("JT002", "deeper than"),
+        ["NamesDouble"] = ("JT001", "double precision"),
     };
 
     public static TheoryData<string> Names => [.. typeof(RefusedKernels).GetMethods(BindingFlags.Static | BindingFlags.Public).Where(m => m.IsDefined(typeof(KernelAttribute))).Select(m => m.Name)];

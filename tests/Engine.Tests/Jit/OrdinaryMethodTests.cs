@@ -40,7 +40,7 @@ public sealed class OrdinaryMethodTests(ITestOutputHelper output)
     }
 
     // Static methods whose signature a kernel could call; type parameters become float where that is allowed.
-    internal static IEnumerable<MethodInfo> Methods(Assembly assembly)
+    private static IEnumerable<MethodInfo> Methods(Assembly assembly)
     {
         foreach (Type type in assembly.GetTypes().Where(t => !t.ContainsGenericParameters))
         {

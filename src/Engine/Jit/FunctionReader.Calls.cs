@@ -48,15 +48,23 @@ internal sealed partial class FunctionReader
     private void CallFunction(MethodInfo function, ParameterInfo[] parameters, Expr[] values, CType result)
     {
         bool pure = true;
+        var constants = new long?[values.Length];
+        var passed = new List<Expr>();
         for (int i = 0; i < values.Length; i++)
         {
+            if (parameters[i].IsDefined(typeof(ConstAttribute)))
+            {
+                constants[i] = values[i] is IntLiteral literal ? literal.Value : throw Refuse($"{function.Name}: [Const] parameter {parameters[i].Name} is given what is no whole constant");
+                continue;
+            }
             CType want = CType.Of(parameters[i].ParameterType) ?? throw Refuse($"{function.Name}: parameter {parameters[i].Name} has type {parameters[i].ParameterType.Name}");
             if (want.IsPointer && values[i].Type != want)
                 throw Refuse($"{function.Name}: {parameters[i].Name} is a reference to a place in {values[i].Type.Space} memory; pass views and local variables");
             pure &= !want.IsPointer;
+            passed.Add(values[i]);
         }
-        string name = _unit.Function(function);
-        var call = new Call($"{name}({string.Join(", ", Enumerable.Range(0, values.Length).Select(i => $"{{{i}}}"))})", values, result, !pure);
+        string name = _unit.Function(function, constants);
+        var call = new Call($"{name}({string.Join(", ", Enumerable.Range(0, passed.Count).Select(i => $"{{{i}}}"))})", [.. passed], result, !pure);
         Finish(call);
     }
 

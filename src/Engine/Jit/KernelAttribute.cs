@@ -11,7 +11,10 @@ public sealed class KernelAttribute : Attribute
     public int Lanes { get; init; } = 128;
 }
 
-/// <summary>A parameter whose value is compiled in: each value makes a variant of the kernel, so it should take few.</summary>
+/// <summary>
+/// A parameter whose value is compiled in: each value makes a variant of the kernel, so it should take few. On a method that a kernel calls it
+/// makes a function for each value, which must be a constant where it is called.
+/// </summary>
 /// <param name="typical">A value that occurs, by which the kernel is translated where no launch gives one.</param>
 [AttributeUsage(AttributeTargets.Parameter)]
 public sealed class ConstAttribute(int typical) : Attribute

@@ -15,7 +15,7 @@ internal sealed class TranslationUnit(string kernel, Dialect dialect, int lanes)
         "barrier", "as_float", "as_uint", "as_int", "popcount", "clz", "group_sum", "group_max", "warp_multiply", "make_f4", "this", "template", "class", "new", "delete", "operator", "z", "INFINITY", "NAN",
     ];
 
-    private readonly Dictionary<MethodInfo, string> _functions = [];
+    private readonly Dictionary<(MethodInfo Method, string Constants), string> _functions = [];
     private readonly HashSet<string> _functionNames = [];
     private readonly HashSet<MethodInfo> _open = [];
     private Variable? _scratch;
@@ -47,15 +47,16 @@ internal sealed class TranslationUnit(string kernel, Dialect dialect, int lanes)
         return unique;
     }
 
-    /// <summary>The name of a called method's function, which is translated at its first call.</summary>
-    public string Function(MethodInfo method)
+    /// <summary>The name of a called method's function, which is translated at its first call with these values of its [Const] parameters.</summary>
+    public string Function(MethodInfo method, IReadOnlyList<long?> constants)
     {
-        if (_functions.TryGetValue(method, out string? known))
+        (MethodInfo, string) key = (method, string.Join(' ', constants));
+        if (_functions.TryGetValue(key, out string? known))
             return known;
         if (!_open.Add(method))
             throw new MarrowException("JT002", $"kernel {kernel}: {method.DeclaringType!.Name}.{method.Name} calls itself, which kernels cannot. [JT002]");
         string name = Identifier(_functionNames, $"{method.DeclaringType!.Name}_{method.Name}");
-        var reader = new FunctionReader(method, [], false, this);
+        var reader = new FunctionReader(method, constants, false, this);
         List<Stmt> body = Structure.Of(reader.Blocks());
         Tidy.Run(body);
         var printer = new CPrinter(Language);
@@ -66,7 +67,7 @@ internal sealed class TranslationUnit(string kernel, Dialect dialect, int lanes)
         Finish(printer, reader, body);
         Texts.Add(printer.ToString());
         _open.Remove(method);
-        return _functions[method] = name;
+        return _functions[key] = name;
     }
 
     public void SeeBarrier() => HasBarrier = true;

@@ -86,6 +86,49 @@ internal sealed unsafe partial class AttentionNode
         }
     }
 
+    /// <summary>dots = own·passingᵀ for the lane's rows and columns; the four parts of each are still to be added. d is no constant here: unrolling its loop makes compilers slow and nothing faster.</summary>
+    private static void Products(Private<Vector4> dots, Shared<float> own, Shared<float> passing, int r, int c, int d,
+        [Const(68)] int stride, [Const(16)] int down, [Const(8)] int across, [Const(4)] int tall, [Const(4)] int wide)
+    {
+        Private<Vector4> side = Gpu.Private<Vector4>(wide);
+        for (int n = 0; n < tall * wide; n++)
+            dots[n] = Vector4.Zero;
+        for (int x = 0; x < d; x += 4)
+        {
+            for (int j = 0; j < wide; j++)
+                side[j] = passing.Load4((c + j * across) * stride + x);
+            for (int i = 0; i < tall; i++)
+            {
+                Vector4 row = own.Load4((r + i * down) * stride + x);
+                for (int j = 0; j < wide; j++)
+                    dots[i * wide + j] += row * side[j];
+            }
+        }
+    }
+
+    /// <summary>sums += weights·passing for the lane's rows and channels; count, the passing rows, is no constant as d is none above.</summary>
+    private static void Accumulate(Private<Vector4> sums, Shared<float> weights, Shared<float> passing, int r, int c, int count,
+        [Const(68)] int stride, [Const(36)] int pitch, [Const(16)] int down, [Const(8)] int across, [Const(4)] int tall, [Const(2)] int columns)
+    {
+        for (int y = 0; y < count; y += 4)
+        {
+            for (int m = 0; m < columns; m++)
+            {
+                int at = y * stride + 4 * (c + m * across);
+                Vector4 x0 = passing.Load4(at), x1 = passing.Load4(at + stride), x2 = passing.Load4(at + 2 * stride), x3 = passing.Load4(at + 3 * stride);
+                for (int i = 0; i < tall; i++)
+                {
+                    Vector4 weight = weights.Load4((r + i * down) * pitch + y), sum = sums[i * columns + m];
+                    sum += x0 * weight.X;
+                    sum += x1 * weight.Y;
+                    sum += x2 * weight.Z;
+                    sum += x3 * weight.W;
+                    sums[i * columns + m] = sum;
+                }
+            }
+        }
+    }
+
     // Every lane keeps the sum of the weights in its own columns; they are added up once, at the end.
     [Kernel]
     private static void ForwardTile<T>(View<T> q, View<T> k, View<T> v, View<int> starts, View<T> o, View<float> lse,
@@ -94,14 +137,13 @@ internal sealed unsafe partial class AttentionNode
     {
         int down = Gpu.Lanes / across, r = Gpu.Lane / across, c = Gpu.Lane % across;
         int queries = tall * down, keys = wide * across, stride = 4 * across * columns + 4, pitch = keys + 4;
-        Shared<float> qs = Gpu.Shared<float>(tall * (Gpu.Lanes / across) * (4 * across * columns + 4));
-        Shared<float> ks = Gpu.Shared<float>(wide * across * (4 * across * columns + 4));
-        Shared<float> vs = Gpu.Shared<float>(wide * across * (4 * across * columns + 4));
-        Shared<float> ps = Gpu.Shared<float>(tall * (Gpu.Lanes / across) * (wide * across + 4));
+        Shared<float> qs = Gpu.Shared<float>(queries * stride);
+        Shared<float> ks = Gpu.Shared<float>(keys * stride);
+        Shared<float> vs = Gpu.Shared<float>(keys * stride);
+        Shared<float> ps = Gpu.Shared<float>(queries * pitch);
         Shared<float> exchange = Gpu.Shared<float>(tall * Gpu.Lanes);
         Private<Vector4> sums = Gpu.Private<Vector4>(tall * columns);
         Private<Vector4> dots = Gpu.Private<Vector4>(tall * wide);
-        Private<Vector4> side = Gpu.Private<Vector4>(wide);
         Private<float> scores = Gpu.Private<float>(tall * wide);
         Private<float> top = Gpu.Private<float>(tall);
         Private<float> mass = Gpu.Private<float>(tall);
@@ -123,19 +165,7 @@ internal sealed unsafe partial class AttentionNode
             Fill(ks, k.At(keyAt), keys, stop - u0, keyWidth, d, stride, 1f);
             Fill(vs, v.At(keyAt), keys, stop - u0, keyWidth, d, stride, 1f);
             Gpu.Barrier();
-            for (int n = 0; n < tall * wide; n++)
-                dots[n] = Vector4.Zero;
-            for (int x = 0; x < d; x += 4)
-            {
-                for (int j = 0; j < wide; j++)
-                    side[j] = ks.Load4((c + j * across) * stride + x);
-                for (int i = 0; i < tall; i++)
-                {
-                    Vector4 own = qs.Load4((r + i * down) * stride + x);
-                    for (int j = 0; j < wide; j++)
-                        dots[i * wide + j] += own * side[j];
-                }
-            }
+            Products(dots, qs, ks, r, c, d, stride, down, across, tall, wide);
             for (int i = 0; i < tall; i++)
             {
                 int t = t0 + r + i * down + first;
@@ -171,24 +201,7 @@ internal sealed unsafe partial class AttentionNode
                     sums[i * columns + m] *= shrink;
             }
             Gpu.Barrier();
-            for (int y = 0; y < keys; y += 4)
-            {
-                for (int m = 0; m < columns; m++)
-                {
-                    int at = y * stride + 4 * (c + m * across);
-                    Vector4 v0 = vs.Load4(at), v1 = vs.Load4(at + stride), v2 = vs.Load4(at + 2 * stride), v3 = vs.Load4(at + 3 * stride);
-                    for (int i = 0; i < tall; i++)
-                    {
-                        Vector4 weights = ps.Load4((r + i * down) * pitch + y);
-                        Vector4 sum = sums[i * columns + m];
-                        sum += v0 * weights.X;
-                        sum += v1 * weights.Y;
-                        sum += v2 * weights.Z;
-                        sum += v3 * weights.W;
-                        sums[i * columns + m] = sum;
-                    }
-                }
-            }
+            Accumulate(sums, ps, vs, r, c, keys, stride, pitch, down, across, tall, columns);
         }
         Gpu.Barrier();
         for (int i = 0; i < tall; i++)
@@ -250,14 +263,13 @@ internal sealed unsafe partial class AttentionNode
     {
         int down = Gpu.Lanes / across, r = Gpu.Lane / across, c = Gpu.Lane % across;
         int queries = tall * down, keys = wide * across, stride = 4 * across * columns + 4, pitch = keys + 4;
-        Shared<float> qs = Gpu.Shared<float>(tall * (Gpu.Lanes / across) * (4 * across * columns + 4));
-        Shared<float> us = Gpu.Shared<float>(tall * (Gpu.Lanes / across) * (4 * across * columns + 4));
-        Shared<float> ks = Gpu.Shared<float>(wide * across * (4 * across * columns + 4));
-        Shared<float> vs = Gpu.Shared<float>(wide * across * (4 * across * columns + 4));
-        Shared<float> gs = Gpu.Shared<float>(tall * (Gpu.Lanes / across) * (wide * across + 4));
+        Shared<float> qs = Gpu.Shared<float>(queries * stride);
+        Shared<float> us = Gpu.Shared<float>(queries * stride);
+        Shared<float> ks = Gpu.Shared<float>(keys * stride);
+        Shared<float> vs = Gpu.Shared<float>(keys * stride);
+        Shared<float> gs = Gpu.Shared<float>(queries * pitch);
         Private<Vector4> sums = Gpu.Private<Vector4>(tall * columns);
         Private<Vector4> dots = Gpu.Private<Vector4>(tall * wide);
-        Private<Vector4> side = Gpu.Private<Vector4>(wide);
         Private<float> weights = Gpu.Private<float>(tall * wide);
         Private<float> level = Gpu.Private<float>(tall);
         Private<float> mean = Gpu.Private<float>(tall);
@@ -287,19 +299,7 @@ internal sealed unsafe partial class AttentionNode
             Fill(ks, k.At(keyAt), keys, stop - u0, keyWidth, d, stride, scale);
             Fill(vs, v.At(keyAt), keys, stop - u0, keyWidth, d, stride, 1f);
             Gpu.Barrier();
-            for (int n = 0; n < tall * wide; n++)
-                dots[n] = Vector4.Zero;
-            for (int x = 0; x < d; x += 4)
-            {
-                for (int j = 0; j < wide; j++)
-                    side[j] = ks.Load4((c + j * across) * stride + x);
-                for (int i = 0; i < tall; i++)
-                {
-                    Vector4 own = qs.Load4((r + i * down) * stride + x);
-                    for (int j = 0; j < wide; j++)
-                        dots[i * wide + j] += own * side[j];
-                }
-            }
+            Products(dots, qs, ks, r, c, d, stride, down, across, tall, wide);
             for (int i = 0; i < tall; i++)
             {
                 int t = t0 + r + i * down;
@@ -308,20 +308,9 @@ internal sealed unsafe partial class AttentionNode
                     int u = u0 + c + j * across;
                     Vector4 dot = dots[i * wide + j];
                     weights[i * wide + j] = u <= t && t - u < window && t < end ? MathF.Exp(dot.X + dot.Y + (dot.Z + dot.W) - level[i]) : 0f;
-                    dots[i * wide + j] = Vector4.Zero;
                 }
             }
-            for (int x = 0; x < d; x += 4)
-            {
-                for (int j = 0; j < wide; j++)
-                    side[j] = vs.Load4((c + j * across) * stride + x);
-                for (int i = 0; i < tall; i++)
-                {
-                    Vector4 own = us.Load4((r + i * down) * stride + x);
-                    for (int j = 0; j < wide; j++)
-                        dots[i * wide + j] += own * side[j];
-                }
-            }
+            Products(dots, us, vs, r, c, d, stride, down, across, tall, wide);
             for (int i = 0; i < tall; i++)
             {
                 for (int j = 0; j < wide; j++)
@@ -331,24 +320,7 @@ internal sealed unsafe partial class AttentionNode
                 }
             }
             Gpu.Barrier();
-            for (int y = 0; y < keys; y += 4)
-            {
-                for (int m = 0; m < columns; m++)
-                {
-                    int from = y * stride + 4 * (c + m * across);
-                    Vector4 k0 = ks.Load4(from), k1 = ks.Load4(from + stride), k2 = ks.Load4(from + 2 * stride), k3 = ks.Load4(from + 3 * stride);
-                    for (int i = 0; i < tall; i++)
-                    {
-                        Vector4 slope = gs.Load4((r + i * down) * pitch + y);
-                        Vector4 sum = sums[i * columns + m];
-                        sum += k0 * slope.X;
-                        sum += k1 * slope.Y;
-                        sum += k2 * slope.Z;
-                        sum += k3 * slope.W;
-                        sums[i * columns + m] = sum;
-                    }
-                }
-            }
+            Accumulate(sums, gs, ks, r, c, keys, stride, pitch, down, across, tall, columns);
         }
         View<G> place = dq.At(at);
         for (int i = 0; i < tall; i++)
@@ -374,18 +346,17 @@ internal sealed unsafe partial class AttentionNode
     {
         int down = Gpu.Lanes / across, r = Gpu.Lane / across, c = Gpu.Lane % across;
         int keys = tall * down, queries = wide * across, stride = 4 * across * columns + 4, pitch = queries + 4;
-        Shared<float> ks = Gpu.Shared<float>(tall * (Gpu.Lanes / across) * (4 * across * columns + 4));
-        Shared<float> vs = Gpu.Shared<float>(tall * (Gpu.Lanes / across) * (4 * across * columns + 4));
-        Shared<float> qs = Gpu.Shared<float>(wide * across * (4 * across * columns + 4));
-        Shared<float> us = Gpu.Shared<float>(wide * across * (4 * across * columns + 4));
-        Shared<float> ps = Gpu.Shared<float>(tall * (Gpu.Lanes / across) * (wide * across + 4));
-        Shared<float> gs = Gpu.Shared<float>(tall * (Gpu.Lanes / across) * (wide * across + 4));
-        Shared<float> level = Gpu.Shared<float>(wide * across);
-        Shared<float> mean = Gpu.Shared<float>(wide * across);
+        Shared<float> ks = Gpu.Shared<float>(keys * stride);
+        Shared<float> vs = Gpu.Shared<float>(keys * stride);
+        Shared<float> qs = Gpu.Shared<float>(queries * stride);
+        Shared<float> us = Gpu.Shared<float>(queries * stride);
+        Shared<float> ps = Gpu.Shared<float>(keys * pitch);
+        Shared<float> gs = Gpu.Shared<float>(keys * pitch);
+        Shared<float> level = Gpu.Shared<float>(queries);
+        Shared<float> mean = Gpu.Shared<float>(queries);
         Private<Vector4> keySums = Gpu.Private<Vector4>(tall * columns);
         Private<Vector4> valueSums = Gpu.Private<Vector4>(tall * columns);
         Private<Vector4> dots = Gpu.Private<Vector4>(tall * wide);
-        Private<Vector4> side = Gpu.Private<Vector4>(wide);
         Private<float> weights = Gpu.Private<float>(tall * wide);
 
         int keyHeads = heads / group, keyHead = Gpu.Group % keyHeads, tile = Gpu.Group / keyHeads;
@@ -412,19 +383,7 @@ internal sealed unsafe partial class AttentionNode
                     mean[n] = there ? delta[(long)head * rows + t0 + n] : 0f;
                 }
                 Gpu.Barrier();
-                for (int n = 0; n < tall * wide; n++)
-                    dots[n] = Vector4.Zero;
-                for (int x = 0; x < d; x += 4)
-                {
-                    for (int j = 0; j < wide; j++)
-                        side[j] = qs.Load4((c + j * across) * stride + x);
-                    for (int i = 0; i < tall; i++)
-                    {
-                        Vector4 own = ks.Load4((r + i * down) * stride + x);
-                        for (int j = 0; j < wide; j++)
-                            dots[i * wide + j] += own * side[j];
-                    }
-                }
+                Products(dots, ks, qs, r, c, d, stride, down, across, tall, wide);
                 for (int i = 0; i < tall; i++)
                 {
                     int u = u0 + r + i * down;
@@ -435,20 +394,9 @@ internal sealed unsafe partial class AttentionNode
                         float weight = u <= t && t - u < window && t < stop ? MathF.Exp(dot.X + dot.Y + (dot.Z + dot.W) - level[c + j * across]) : 0f;
                         weights[i * wide + j] = weight;
                         ps[(r + i * down) * pitch + c + j * across] = weight;
-                        dots[i * wide + j] = Vector4.Zero;
                     }
                 }
-                for (int x = 0; x < d; x += 4)
-                {
-                    for (int j = 0; j < wide; j++)
-                        side[j] = us.Load4((c + j * across) * stride + x);
-                    for (int i = 0; i < tall; i++)
-                    {
-                        Vector4 own = vs.Load4((r + i * down) * stride + x);
-                        for (int j = 0; j < wide; j++)
-                            dots[i * wide + j] += own * side[j];
-                    }
-                }
+                Products(dots, vs, us, r, c, d, stride, down, across, tall, wide);
                 for (int i = 0; i < tall; i++)
                 {
                     for (int j = 0; j < wide; j++)
@@ -458,30 +406,8 @@ internal sealed unsafe partial class AttentionNode
                     }
                 }
                 Gpu.Barrier();
-                for (int y = 0; y < queries; y += 4)
-                {
-                    for (int m = 0; m < columns; m++)
-                    {
-                        int from = y * stride + 4 * (c + m * across);
-                        Vector4 q0 = qs.Load4(from), q1 = qs.Load4(from + stride), q2 = qs.Load4(from + 2 * stride), q3 = qs.Load4(from + 3 * stride);
-                        Vector4 u0s = us.Load4(from), u1s = us.Load4(from + stride), u2s = us.Load4(from + 2 * stride), u3s = us.Load4(from + 3 * stride);
-                        for (int i = 0; i < tall; i++)
-                        {
-                            Vector4 slope = gs.Load4((r + i * down) * pitch + y), weight = ps.Load4((r + i * down) * pitch + y);
-                            Vector4 keySum = keySums[i * columns + m], valueSum = valueSums[i * columns + m];
-                            keySum += q0 * slope.X;
-                            keySum += q1 * slope.Y;
-                            keySum += q2 * slope.Z;
-                            keySum += q3 * slope.W;
-                            valueSum += u0s * weight.X;
-                            valueSum += u1s * weight.Y;
-                            valueSum += u2s * weight.Z;
-                            valueSum += u3s * weight.W;
-                            keySums[i * columns + m] = keySum;
-                            valueSums[i * columns + m] = valueSum;
-                        }
-                    }
-                }
+                Accumulate(valueSums, ps, us, r, c, queries, stride, pitch, down, across, tall, columns);
+                Accumulate(keySums, gs, qs, r, c, queries, stride, pitch, down, across, tall, columns);
             }
         }
         for (int i = 0; i < tall; i++)

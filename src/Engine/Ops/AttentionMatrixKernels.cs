@@ -32,10 +32,10 @@ internal sealed unsafe partial class AttentionNode
     {
         int warp = Gpu.Lane / 32 / split, part = Gpu.Lane / 32 % split, quad = Gpu.Lane % 4, r = 16 * warp + Gpu.Lane % 32 / 4;
         int queries = Gpu.Lanes / 2 / split, keys = 8 * tiles * split, stride = d + 8, pitch = keys + 8;
-        Shared<BFloat16> qs = Gpu.Shared<BFloat16>(Gpu.Lanes / 2 / split * (d + 8));
-        Shared<BFloat16> ks = Gpu.Shared<BFloat16>(8 * tiles * split * (d + 8));
-        Shared<BFloat16> vs = Gpu.Shared<BFloat16>(8 * tiles * split * (d + 8));
-        Shared<BFloat16> ps = Gpu.Shared<BFloat16>(Gpu.Lanes / 2 / split * (8 * tiles * split + 8));
+        Shared<BFloat16> qs = Gpu.Shared<BFloat16>(queries * stride);
+        Shared<BFloat16> ks = Gpu.Shared<BFloat16>(keys * stride);
+        Shared<BFloat16> vs = Gpu.Shared<BFloat16>(keys * stride);
+        Shared<BFloat16> ps = Gpu.Shared<BFloat16>(queries * pitch);
         Shared<float> exchange = Gpu.Shared<float>(Gpu.Lanes * 2);
         Private<float> scores = Gpu.Private<float>(4 * tiles);
         Private<float> sums = Gpu.Private<float>(4 * columns);
@@ -128,11 +128,11 @@ internal sealed unsafe partial class AttentionNode
     {
         int warp = Gpu.Lane / 32 / split, part = Gpu.Lane / 32 % split, quad = Gpu.Lane % 4, r = 16 * warp + Gpu.Lane % 32 / 4;
         int queries = Gpu.Lanes / 2 / split, keys = 8 * tiles * split, stride = d + 8, pitch = keys + 8;
-        Shared<BFloat16> qs = Gpu.Shared<BFloat16>(Gpu.Lanes / 2 / split * (d + 8));
-        Shared<BFloat16> us = Gpu.Shared<BFloat16>(Gpu.Lanes / 2 / split * (d + 8));
-        Shared<BFloat16> ks = Gpu.Shared<BFloat16>(8 * tiles * split * (d + 8));
-        Shared<BFloat16> vs = Gpu.Shared<BFloat16>(8 * tiles * split * (d + 8));
-        Shared<BFloat16> gs = Gpu.Shared<BFloat16>(Gpu.Lanes / 2 / split * (8 * tiles * split + 8));
+        Shared<BFloat16> qs = Gpu.Shared<BFloat16>(queries * stride);
+        Shared<BFloat16> us = Gpu.Shared<BFloat16>(queries * stride);
+        Shared<BFloat16> ks = Gpu.Shared<BFloat16>(keys * stride);
+        Shared<BFloat16> vs = Gpu.Shared<BFloat16>(keys * stride);
+        Shared<BFloat16> gs = Gpu.Shared<BFloat16>(queries * pitch);
         Private<float> weights = Gpu.Private<float>(4 * tiles);
         Private<float> slopes = Gpu.Private<float>(4 * tiles);
         Private<float> sums = Gpu.Private<float>(4 * columns);
@@ -209,14 +209,14 @@ internal sealed unsafe partial class AttentionNode
     {
         int warp = Gpu.Lane / 32 / split, part = Gpu.Lane / 32 % split, quad = Gpu.Lane % 4, r = 16 * warp + Gpu.Lane % 32 / 4;
         int keys = Gpu.Lanes / 2 / split, queries = 8 * tiles * split, stride = d + 8, pitch = queries + 8;
-        Shared<BFloat16> ks = Gpu.Shared<BFloat16>(Gpu.Lanes / 2 / split * (d + 8));
-        Shared<BFloat16> vs = Gpu.Shared<BFloat16>(Gpu.Lanes / 2 / split * (d + 8));
-        Shared<BFloat16> qs = Gpu.Shared<BFloat16>(8 * tiles * split * (d + 8));
-        Shared<BFloat16> us = Gpu.Shared<BFloat16>(8 * tiles * split * (d + 8));
-        Shared<BFloat16> ps = Gpu.Shared<BFloat16>(Gpu.Lanes / 2 / split * (8 * tiles * split + 8));
-        Shared<BFloat16> gs = Gpu.Shared<BFloat16>(Gpu.Lanes / 2 / split * (8 * tiles * split + 8));
-        Shared<float> level = Gpu.Shared<float>(8 * tiles * split);
-        Shared<float> mean = Gpu.Shared<float>(8 * tiles * split);
+        Shared<BFloat16> ks = Gpu.Shared<BFloat16>(keys * stride);
+        Shared<BFloat16> vs = Gpu.Shared<BFloat16>(keys * stride);
+        Shared<BFloat16> qs = Gpu.Shared<BFloat16>(queries * stride);
+        Shared<BFloat16> us = Gpu.Shared<BFloat16>(queries * stride);
+        Shared<BFloat16> ps = Gpu.Shared<BFloat16>(keys * pitch);
+        Shared<BFloat16> gs = Gpu.Shared<BFloat16>(keys * pitch);
+        Shared<float> level = Gpu.Shared<float>(queries);
+        Shared<float> mean = Gpu.Shared<float>(queries);
         Private<float> weights = Gpu.Private<float>(4 * tiles);
         Private<float> slopes = Gpu.Private<float>(4 * tiles);
         Private<float> keySums = Gpu.Private<float>(4 * columns);

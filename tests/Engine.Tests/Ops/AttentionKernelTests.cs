@@ -21,7 +21,6 @@ public sealed class AttentionKernelTests(KernelDevices devices, ITestOutputHelpe
                 forms.Add(kind, 2, 1, 16, 0, [1, 15, 16, 17, 70]);
                 forms.Add(kind, 4, 2, 64, 0, [33, 2, 65, 130]);
                 forms.Add(kind, 1, 1, 64, 20, [128, 3]);
-                forms.Add(kind, 2, 2, 80, 0, [65]);
                 forms.Add(kind, 2, 1, 96, 0, [66, 5]);
                 forms.Add(kind, 2, 1, 128, 0, [31, 70]);
                 forms.Add(kind, 1, 1, 256, 40, [50, 7]);

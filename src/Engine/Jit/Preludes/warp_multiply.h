@@ -71,15 +71,17 @@ FUNCTION void warp_multiply(SHARED_WORDS a, int aStride, int aTransposed, SHARED
 
 FUNCTION void warp_multiply(SHARED_WORDS a, int aStride, int aTransposed, SHARED_WORDS b, int bStride, int bTransposed, float* c, int rows, int columns)
 {
+    /* Nothing is won by unrolling here, and a compiler may take many seconds over it. */
     int lane = WARP_LANE;
-#pragma unroll
+#pragma unroll 1
     for (int tile = 0; tile < rows * columns; tile++)
     {
-#pragma unroll
+#pragma unroll 1
         for (int v = 0; v < 4; v++)
         {
             int i = 16 * (tile / columns) + (lane >> 2) + 8 * (v >> 1), j = 8 * (tile % columns) + 2 * (lane & 3) + (v & 1);
             float sum = 0.0f;
+#pragma unroll 1
             for (int k = 0; k < 16; k++)
                 sum += bf16_to_f32(a[aTransposed ? k * aStride + i : i * aStride + k]) * bf16_to_f32(b[bTransposed ? k * bStride + j : j * bStride + k]);
             c[4 * tile + v] += sum;

@@ -48,6 +48,58 @@ static inline void AttentionNode_Fill(__local float* tile, __global float* from,
     }
 }
 
+static inline void AttentionNode_Products(float4* dots, __local float* own, __local float* passing, int r, int c, int d)
+{
+    float4 side[4] __attribute__((aligned(16)));
+    #pragma unroll
+    for (int z = 0; z < 4; z++)
+        side[z] = 0;
+    #pragma unroll
+    for (int n = 0; n < 16; n++)
+        dots[n] = make_f4(0.0f, 0.0f, 0.0f, 0.0f);
+    for (int x = 0; x < d; x += 4)
+    {
+        #pragma unroll
+        for (int j = 0; j < 4; j++)
+            side[j] = *(__local float4*)&passing[(c + j * 8) * 68 + x];
+        #pragma unroll
+        for (int i = 0; i < 4; i++)
+        {
+            float4 row = *(__local float4*)&own[(r + i * 16) * 68 + x];
+            #pragma unroll
+            for (int j2 = 0; j2 < 4; j2++)
+                dots[i * 4 + j2] = (dots[i * 4 + j2] + (row * side[j2]));
+        }
+    }
+}
+
+static inline void AttentionNode_Accumulate(float4* sums, __local float* weights, __local float* passing, int r, int c, int count)
+{
+    for (int y = 0; y < count; y += 4)
+    {
+        #pragma unroll
+        for (int m = 0; m < 2; m++)
+        {
+            int at = y * 68 + 4 * (c + m * 8);
+            float4 x0 = *(__local float4*)&passing[at];
+            float4 x1 = *(__local float4*)&passing[at + 68];
+            float4 x2 = *(__local float4*)&passing[at + 136];
+            float4 x3 = *(__local float4*)&passing[at + 204];
+            #pragma unroll
+            for (int i = 0; i < 4; i++)
+            {
+                float4 weight = *(__local float4*)&weights[(r + i * 16) * 36 + y];
+                float4 sum = sums[i * 2 + m];
+                sum = (sum + (x0 * weight.x));
+                sum = (sum + (x1 * weight.y));
+                sum = (sum + (x2 * weight.z));
+                sum = (sum + (x3 * weight.w));
+                sums[i * 2 + m] = sum;
+            }
+        }
+    }
+}
+
 static inline void AttentionNode_Put(__global float* to, int at, float4 value, int left, int d, int add)
 {
     if (left <= 0)
@@ -87,7 +139,6 @@ void AttentionNode_ForwardTile(__global float* q_base, long q_first, __global fl
     __local float exchange[512] __attribute__((aligned(16)));
     float4 sums[8] __attribute__((aligned(16)));
     float4 dots[16] __attribute__((aligned(16)));
-    float4 side[4] __attribute__((aligned(16)));
     float scores[16] __attribute__((aligned(16)));
     float top[4] __attribute__((aligned(16)));
     float mass[4] __attribute__((aligned(16)));
@@ -99,9 +150,6 @@ void AttentionNode_ForwardTile(__global float* q_base, long q_first, __global fl
     #pragma unroll
     for (int z = 0; z < 16; z++)
         dots[z] = 0;
-    #pragma unroll
-    for (int z = 0; z < 4; z++)
-        side[z] = 0;
     #pragma unroll
     for (int z = 0; z < 16; z++)
         scores[z] = 0;
@@ -132,113 +180,73 @@ void AttentionNode_ForwardTile(__global float* q_base, long q_first, __global fl
         AttentionNode_Fill(ks, k + keyAt, 32, stop - u0, keyWidth, 64, 68, 1.0f);
         AttentionNode_Fill(vs, v + keyAt, 32, stop - u0, keyWidth, 64, 68, 1.0f);
         barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
+        AttentionNode_Products(dots, qs, ks, r, c, 64);
         #pragma unroll
-        for (int n = 0; n < 16; n++)
-            dots[n] = make_f4(0.0f, 0.0f, 0.0f, 0.0f);
-        #pragma unroll
-        for (int x = 0; x < 64; x += 4)
+        for (int i2 = 0; i2 < 4; i2++)
         {
+            int t3 = t0 + r + i2 * 16 + first;
+            float most = -1E+30f;
             #pragma unroll
             for (int j = 0; j < 4; j++)
-                side[j] = *(__local float4*)&ks[(c + j * 8) * 68 + x];
-            #pragma unroll
-            for (int i2 = 0; i2 < 4; i2++)
             {
-                float4 own = *(__local float4*)&qs[(r + i2 * 16) * 68 + x];
-                #pragma unroll
-                for (int j2 = 0; j2 < 4; j2++)
-                    dots[i2 * 4 + j2] = (dots[i2 * 4 + j2] + (own * side[j2]));
+                int u = u0 + c + j * 8;
+                float4 dot_ = dots[i2 * 4 + j];
+                float score = u > t3 || t3 - u >= window ? -1E+30f : dot_.x + dot_.y + (dot_.z + dot_.w);
+                scores[i2 * 4 + j] = score;
+                most = fmax(most, score);
             }
+            exchange[(r + i2 * 16) * 8 + c] = most;
         }
+        barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
         #pragma unroll
         for (int i3 = 0; i3 < 4; i3++)
         {
-            int t3 = t0 + r + i3 * 16 + first;
-            float most = -1E+30f;
+            float most2 = top[i3];
             #pragma unroll
-            for (int j3 = 0; j3 < 4; j3++)
-            {
-                int u = u0 + c + j3 * 8;
-                float4 dot_ = dots[i3 * 4 + j3];
-                float score = u > t3 || t3 - u >= window ? -1E+30f : dot_.x + dot_.y + (dot_.z + dot_.w);
-                scores[i3 * 4 + j3] = score;
-                most = fmax(most, score);
-            }
-            exchange[(r + i3 * 16) * 8 + c] = most;
-        }
-        barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
-        #pragma unroll
-        for (int i4 = 0; i4 < 4; i4++)
-        {
-            float most2 = top[i4];
-            #pragma unroll
-            for (int n2 = 0; n2 < 8; n2++)
-                most2 = fmax(most2, exchange[(r + i4 * 16) * 8 + n2]);
-            float shrink = exp(top[i4] - most2);
-            top[i4] = most2;
+            for (int n = 0; n < 8; n++)
+                most2 = fmax(most2, exchange[(r + i3 * 16) * 8 + n]);
+            float shrink = exp(top[i3] - most2);
+            top[i3] = most2;
             float added = 0.0f;
             #pragma unroll
-            for (int j4 = 0; j4 < 4; j4++)
+            for (int j2 = 0; j2 < 4; j2++)
             {
-                float score2 = scores[i4 * 4 + j4];
+                float score2 = scores[i3 * 4 + j2];
                 float weight = !(score2 > -1E+30f) ? 0.0f : exp(score2 - most2);
-                ps[(r + i4 * 16) * 36 + c + j4 * 8] = weight;
+                ps[(r + i3 * 16) * 36 + c + j2 * 8] = weight;
                 added += weight;
             }
-            mass[i4] = mass[i4] * shrink + added;
+            mass[i3] = mass[i3] * shrink + added;
             #pragma unroll
             for (int m = 0; m < 2; m++)
-                sums[i4 * 2 + m] = (sums[i4 * 2 + m] * shrink);
+                sums[i3 * 2 + m] = (sums[i3 * 2 + m] * shrink);
         }
         barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
-        #pragma unroll
-        for (int y = 0; y < 32; y += 4)
-        {
-            #pragma unroll
-            for (int m2 = 0; m2 < 2; m2++)
-            {
-                int at = y * 68 + 4 * (c + m2 * 8);
-                float4 v0 = *(__local float4*)&vs[at];
-                float4 v1 = *(__local float4*)&vs[at + 68];
-                float4 v2 = *(__local float4*)&vs[at + 136];
-                float4 v3 = *(__local float4*)&vs[at + 204];
-                #pragma unroll
-                for (int i5 = 0; i5 < 4; i5++)
-                {
-                    float4 weights = *(__local float4*)&ps[(r + i5 * 16) * 36 + y];
-                    float4 sum = sums[i5 * 2 + m2];
-                    sum = (sum + (v0 * weights.x));
-                    sum = (sum + (v1 * weights.y));
-                    sum = (sum + (v2 * weights.z));
-                    sum = (sum + (v3 * weights.w));
-                    sums[i5 * 2 + m2] = sum;
-                }
-            }
-        }
+        AttentionNode_Accumulate(sums, ps, vs, r, c, 32);
     }
     barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
     #pragma unroll
-    for (int i6 = 0; i6 < 4; i6++)
-        exchange[(r + i6 * 16) * 8 + c] = mass[i6];
+    for (int i4 = 0; i4 < 4; i4++)
+        exchange[(r + i4 * 16) * 8 + c] = mass[i4];
     barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
     __global float* place = o + ((long64)t0 * (long64)width + (long64)(head * 64));
     #pragma unroll
-    for (int i7 = 0; i7 < 4; i7++)
+    for (int i5 = 0; i5 < 4; i5++)
     {
-        int t7 = r + i7 * 16;
+        int t7 = r + i5 * 16;
         float whole = 0.0f;
         #pragma unroll
-        for (int n3 = 0; n3 < 8; n3++)
-            whole += exchange[t7 * 8 + n3];
+        for (int n2 = 0; n2 < 8; n2++)
+            whole += exchange[t7 * 8 + n2];
         if (t0 + t7 < end)
         {
             if (c == 0)
-                lse[(long64)head * (long64)rows + (long64)t0 + (long64)t7] = top[i7] + log(whole);
+                lse[(long64)head * (long64)rows + (long64)t0 + (long64)t7] = top[i5] + log(whole);
             #pragma unroll
-            for (int m3 = 0; m3 < 2; m3++)
+            for (int m2 = 0; m2 < 2; m2++)
             {
-                int x2 = 4 * (c + m3 * 8);
-                AttentionNode_Put(place, t7 * width + x2, (sums[i7 * 2 + m3] * (1.0f / whole)), 64 - x2, 64, 0);
+                int x = 4 * (c + m2 * 8);
+                AttentionNode_Put(place, t7 * width + x, (sums[i5 * 2 + m2] * (1.0f / whole)), 64 - x, 64, 0);
             }
         }
     }

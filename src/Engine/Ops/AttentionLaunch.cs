@@ -14,8 +14,11 @@ internal sealed unsafe partial class AttentionNode
     public const int FewRows = 8;
     private const int CachedChunk = 256;
 
-    // What every device gives a group without asking: more would cost groups that run at the same time.
+    // What GPUs give a group without asking: more would cost groups that run at the same time. Processors have it in their caches.
     private const int MostShared = 48 << 10;
+
+    // Sums of four channels that a lane may hold: more take a compiler very long and do not stay in registers.
+    private const int MostSums = 64;
 
     private static readonly Kernel Forwards = Kernel.Of(typeof(AttentionNode), nameof(ForwardTile));
     private static readonly Kernel ForwardUnits = Kernel.Of(typeof(AttentionNode), nameof(ForwardMatrix));
@@ -29,9 +32,8 @@ internal sealed unsafe partial class AttentionNode
     // From the best to the one that fits everywhere: the first that fits the shared memory is taken.
     private static readonly Tile[] Tiles = [new(128, 8, 4, 4), new(64, 8, 4, 4), new(64, 8, 4, 2), new(64, 8, 2, 2), new(32, 8, 2, 1), new(8, 4, 1, 1)];
 
-    // On a processor a lane is a turn of a loop: few lanes with many sums each. Measured with PoCL at 512 rows of 8 heads of 64.
-    private static readonly Tile[] ProcessorTiles = [new(16, 2, 4, 8), new(16, 4, 4, 4), new(8, 4, 1, 1)];
-    private static readonly Tile[] ProcessorGradientTiles = [new(16, 4, 8, 4), new(16, 4, 4, 4), new(16, 4, 4, 2), new(8, 4, 1, 1)];
+    // On a processor a lane is a turn of a loop: few lanes with many sums each. Measured with PoCL at 512 rows of 8 heads of 64 to 256.
+    private static readonly Tile[] ProcessorTiles = [new(16, 2, 4, 8), new(16, 4, 4, 4), new(16, 4, 4, 2), new(8, 4, 1, 1)];
     private static readonly UnitTile[] UnitTiles = [new(128, 1, 8), new(128, 1, 4), new(128, 2, 2), new(128, 2, 1), new(64, 2, 1)];
 
     /// <summary>A group's work in <see cref="ForwardTile"/> and its gradients: Lanes / Across lanes below each other with Tall rows each, Across lanes beside each other with Wide columns each.</summary>
@@ -161,11 +163,13 @@ internal sealed unsafe partial class AttentionNode
 
     private static int Window(AttentionShape form, int rows) => Math.Min(form.Window ?? rows, rows);
 
+    private static int Shared(KernelDevice gpu) => gpu.Capabilities.IsCpu ? gpu.Capabilities.SharedBytes : Math.Min(MostShared, gpu.Capabilities.SharedBytes);
+
     private static Tile Fitting(KernelDevice gpu, int d, int own, int passing, int scores)
     {
-        foreach (Tile tile in !gpu.Capabilities.IsCpu ? Tiles : own == 1 ? ProcessorTiles : ProcessorGradientTiles)
+        foreach (Tile tile in gpu.Capabilities.IsCpu ? ProcessorTiles : Tiles)
         {
-            if (tile.Lanes <= gpu.Capabilities.MaxLanes && tile.Bytes(d, own, passing, scores) <= Math.Min(MostShared, gpu.Capabilities.SharedBytes))
+            if (tile.Lanes <= gpu.Capabilities.MaxLanes && tile.Tall * tile.Columns(d) <= MostSums && tile.Bytes(d, own, passing, scores) <= Shared(gpu))
                 return tile;
         }
         throw TooWide(gpu, d);
@@ -175,7 +179,7 @@ internal sealed unsafe partial class AttentionNode
     {
         foreach (UnitTile tile in UnitTiles)
         {
-            if (tile.Lanes <= gpu.Capabilities.MaxLanes && d / 8 / tile.Split <= 16 && tile.Bytes(d, own, passing, scores) <= Math.Min(MostShared, gpu.Capabilities.SharedBytes))
+            if (tile.Lanes <= gpu.Capabilities.MaxLanes && d / 8 / tile.Split <= 16 && tile.Bytes(d, own, passing, scores) <= Shared(gpu))
                 return tile;
         }
         throw TooWide(gpu, d);

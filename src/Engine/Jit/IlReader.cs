@@ -76,7 +76,7 @@ internal static class IlReader
                     p += 4 + 4 * BitConverter.ToInt32(il, p);
                     break;
                 case OperandType.InlineMethod or OperandType.InlineField or OperandType.InlineType or OperandType.InlineTok:
-                    operand = method.Module.ResolveMember(BitConverter.ToInt32(il, p), ofType, ofMethod);
+                    operand = Resolve(method.Module, BitConverter.ToInt32(il, p), ofType, ofMethod);
                     p += 4;
                     break;
                 default:
@@ -86,5 +86,18 @@ internal static class IlReader
             list.Add(new(at, op, operand, p));
         }
         return list;
+    }
+
+    // A type that nests too deep, or lies in a library that is not here, cannot be loaded.
+    private static MemberInfo? Resolve(Module module, int token, Type[]? ofType, Type[]? ofMethod)
+    {
+        try
+        {
+            return module.ResolveMember(token, ofType, ofMethod);
+        }
+        catch (Exception e) when (e is TypeLoadException or FileNotFoundException or BadImageFormatException or ArgumentException)
+        {
+            return null;
+        }
     }
 }

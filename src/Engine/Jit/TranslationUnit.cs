@@ -6,7 +6,7 @@ namespace Marrow.Engine.Jit;
 /// <summary>One kernel with the functions it calls, while it is being translated.</summary>
 internal sealed class TranslationUnit(string name, Dialect dialect, int lanes)
 {
-    private const int DeepestCalls = 64;
+    private const int DeepestCalls = 24;
 
     private readonly Dictionary<(MethodInfo Method, string Constants), (string Name, bool Waits)> _functions = [];
     private readonly HashSet<string> _functionNames = [];

@@ -1,9 +1,9 @@
 static inline ulong64 SplitMix64_Mix(ulong64 state)
 {
-    ulong64 t = state + 0x9e3779b97f4a7c15UL;
-    ulong64 t2 = (t ^ (t >> 30)) * 0xbf58476d1ce4e5b9UL;
-    ulong64 t3 = (t2 ^ (t2 >> 27)) * 0x94d049bb133111ebUL;
-    return t3 ^ (t3 >> 31);
+    ulong64 z_ = state + 0x9e3779b97f4a7c15UL;
+    z_ = (z_ ^ (z_ >> 30)) * 0xbf58476d1ce4e5b9UL;
+    z_ = (z_ ^ (z_ >> 27)) * 0x94d049bb133111ebUL;
+    return z_ ^ (z_ >> 31);
 }
 
 static inline int DropoutNode_Keeps(ulong64 key, long64 i, float p)

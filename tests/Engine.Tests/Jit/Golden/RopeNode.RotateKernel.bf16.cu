@@ -4,9 +4,9 @@ RopeNode_RotateKernel(ushort* from, ushort* to, int* positions, float* cos_, flo
     int t = (int)(blockIdx.x * blockDim.x + threadIdx.x) / lanesOfRow;
     if (t < rows)
     {
-        int t3 = (int)(blockIdx.x * blockDim.x + threadIdx.x) % lanesOfRow * (wide == 0 ? 1 : 4);
-        int i = t3 % half_;
-        int at = t3 / half_ * 2 * half_ + i;
+        int pair = (int)(blockIdx.x * blockDim.x + threadIdx.x) % lanesOfRow * (wide == 0 ? 1 : 4);
+        int i = pair % half_;
+        int at = pair / half_ * 2 * half_ + i;
         ushort* x = from + (long64)t * (long64)width;
         ushort* y = to + (long64)t * (long64)width;
         int angle = positions[t] * half_ + i;

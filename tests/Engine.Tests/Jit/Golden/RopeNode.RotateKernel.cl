@@ -9,9 +9,9 @@ void RopeNode_RotateKernel(__global float* from_base, long from_first, __global 
     int t = (int)get_global_id(0) / lanesOfRow;
     if (t < rows)
     {
-        int t3 = (int)get_global_id(0) % lanesOfRow * (wide == 0 ? 1 : 4);
-        int i = t3 % half_;
-        int at = t3 / half_ * 2 * half_ + i;
+        int pair = (int)get_global_id(0) % lanesOfRow * (wide == 0 ? 1 : 4);
+        int i = pair % half_;
+        int at = pair / half_ * 2 * half_ + i;
         __global float* x = from + (long64)t * (long64)width;
         __global float* y = to + (long64)t * (long64)width;
         int angle = positions[t] * half_ + i;

@@ -119,9 +119,16 @@ internal sealed partial class FunctionReader
             }
             case "Store2":
             {
-                var place = new Load(new ElementAt(pointer, arguments[0]));
-                string text = Intrinsics.Narrow(stored) is { } narrow ? $"*({SpaceOf(pointer.Type)}uint*)&{{0}} = (uint){narrow}({{1}}) | (uint){narrow}({{2}}) << 16" : "((&{0})[0] = {1}, (&{0})[1] = {2})";
-                Effect(new Call(text, [place, arguments[1], arguments[2]], CType.Void, true));
+                if (Intrinsics.Narrow(stored) is { } narrow)
+                {
+                    Effect(new Call($"*({SpaceOf(pointer.Type)}uint*)&{{0}} = (uint){narrow}({{1}}) | (uint){narrow}({{2}}) << 16",
+                        [new Load(new ElementAt(pointer, arguments[0])), arguments[1], arguments[2]], CType.Void, true));
+                    break;
+                }
+                // Both values are read before the first is stored: they may come from here.
+                Expr[] taken = [.. arguments.Select(a => Taken(a, Code.ReadsMemory))];
+                Store(new ElementAt(pointer, taken[0]), taken[1]);
+                Store(new ElementAt(pointer, Code.Fold("+", taken[0], new IntLiteral(1, taken[0].Type), taken[0].Type)), taken[2]);
                 break;
             }
             case "Store4":
@@ -253,7 +260,7 @@ internal sealed partial class FunctionReader
         MethodInfo m => m.IsStatic && m.DeclaringType != typeof(Gpu) && (m.DeclaringType == typeof(Math) || m.DeclaringType == typeof(MathF) || IsFixed(m, depth - 1)),
         MethodBase => false,
         FieldInfo f => i.Name == "ldsfld" && f.IsInitOnly,
-        _ => true,
+        _ => !i.NamesMember,
     });
 
     private Expr Fixed(MethodInfo property)

@@ -8,6 +8,9 @@ internal sealed record Instruction(int At, OpCode Code, object? Operand, int Nex
 {
     public string Name => Code.Name!;
 
+    /// <summary>Whether the operand is a method, a field or a type.</summary>
+    public bool NamesMember => Code.OperandType is OperandType.InlineMethod or OperandType.InlineField or OperandType.InlineType or OperandType.InlineTok;
+
     /// <summary>The number of the local or argument that the instruction means.</summary>
     public int Slot => Operand is int n ? n : Name[^1] - '0';
 }
@@ -18,7 +21,7 @@ internal static class IlReader
     private static readonly Dictionary<int, OpCode> Codes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(f => (OpCode)f.GetValue(null)!).ToDictionary(c => (int)(ushort)c.Value);
 
-    /// <summary>The instructions in order; none where the method has no IL.</summary>
+    /// <summary>The instructions in order; none where the method has no IL. An operand that cannot be loaded is null.</summary>
     public static List<Instruction> Read(MethodBase method)
     {
         byte[] il = method.GetMethodBody()?.GetILAsByteArray() ?? [];
@@ -76,7 +79,7 @@ internal static class IlReader
                     p += 4 + 4 * BitConverter.ToInt32(il, p);
                     break;
                 case OperandType.InlineMethod or OperandType.InlineField or OperandType.InlineType or OperandType.InlineTok:
-                    operand = method.Module.ResolveMember(BitConverter.ToInt32(il, p), ofType, ofMethod);
+                    operand = Resolved(method, BitConverter.ToInt32(il, p), ofType, ofMethod);
                     p += 4;
                     break;
                 default:
@@ -86,5 +89,17 @@ internal static class IlReader
             list.Add(new(at, op, operand, p));
         }
         return list;
+    }
+
+    private static MemberInfo? Resolved(MethodBase method, int token, Type[]? ofType, Type[]? ofMethod)
+    {
+        try
+        {
+            return method.Module.ResolveMember(token, ofType, ofMethod);
+        }
+        catch (Exception e) when (e is TypeLoadException or MissingMemberException or BadImageFormatException or ArgumentException or IOException)
+        {
+            return null;
+        }
     }
 }

@@ -108,6 +108,16 @@ internal static class AdversarialMemory
         y[Gpu.Lane] = first + second + sum + four.Load4(4 * (Gpu.Lane & 1)).Z * four.Load4(0).X;
     }
 
+    [Kernel(Lanes = 32)]
+    public static void Pairs<T>(View<T> x) where T : unmanaged
+    {
+        int i = 4 * Gpu.Item;
+        x.Store2(i, x.Load(i + 1), x.Load(i) + x.Load(i + 1));
+        x.Store2(i + 2, Scaled(x.Load(i + 3), 2), Scaled(x.Load(i + 2), 3) + Scaled(1f, 2));
+    }
+
+    private static float Scaled(float x, [Const(2)] int factor) => x * factor;
+
     private static void Wait() => Gpu.Barrier();
 
     private static int Neighbour(Shared<int> s, int i)

@@ -24,7 +24,7 @@ public sealed class AdversarialTests(ITestOutputHelper output)
     internal static Kernel Runner(Type program) => Kernel.Of(Owner(program), nameof(AdversarialKernels.Run), program);
 
     /// <summary>The kernels of <see cref="AdversarialMemory"/> in both builds.</summary>
-    internal static IEnumerable<Kernel> MemoryKernels => new[] { true, false }.SelectMany(optimised => (Kernel[])[.. new[] { "Order", "Waits", "Names" }.Select(name => Memory(optimised, name)), Memory(optimised, "Tiles", Size(optimised))]);
+    internal static IEnumerable<Kernel> MemoryKernels => new[] { true, false }.SelectMany(optimised => (Kernel[])[.. new[] { "Order", "Waits", "Names", "Pairs" }.Select(name => Memory(optimised, name)), Memory(optimised, "Tiles", Size(optimised))]);
 
     [Theory]
     [MemberData(nameof(Groups))]
@@ -126,6 +126,23 @@ public sealed class AdversarialTests(ITestOutputHelper output)
         using Tensor tx = Make(device, x), ty = Make(device, x);
         device.Launch(Memory(optimised, "Names"), new Grid(32, 1), tx, 1000, ty, 5, 70, 9, 3, 4u, true);
         Assert.Equal([.. x.Select(v => Names(v, 1000, 5, 70, 9, 3, 4))], Read(ty));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Pairs_are_read_before_they_are_stored(bool optimised)
+    {
+        using KernelDevice? device = OpenClTestDevice.Open(output);
+        if (device is null)
+            return;
+        foreach (Formats.Numerics.DType type in (Formats.Numerics.DType[])[Formats.Numerics.DType.F32, Formats.Numerics.DType.BF16])
+        {
+            using Tensor x = new(device, new Shape(128), type);
+            x.WriteFloats([.. Enumerable.Range(0, 128).Select(i => (float)(i % 40))]);
+            device.Launch(Memory(optimised, "Pairs"), new Grid(32, 1), x);
+            Assert.Equal([.. Enumerable.Range(0, 32).Select(i => 4 * i % 40).SelectMany(v => (float[])[v + 1, 2 * v + 1, 2 * (v + 3), 3 * (v + 2) + 2])], x.ToArray());
+        }
     }
 
     private static void Order(Span<int> p, Span<int> q)

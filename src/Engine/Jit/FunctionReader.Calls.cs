@@ -260,7 +260,7 @@ internal sealed partial class FunctionReader
         MethodInfo m => m.IsStatic && m.DeclaringType != typeof(Gpu) && (m.DeclaringType == typeof(Math) || m.DeclaringType == typeof(MathF) || IsFixed(m, depth - 1)),
         MethodBase => false,
         FieldInfo f => i.Name == "ldsfld" && f.IsInitOnly,
-        _ => true,
+        _ => !i.NamesMember,
     });
 
     private Expr Fixed(MethodInfo property)

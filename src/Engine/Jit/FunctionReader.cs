@@ -148,6 +148,8 @@ internal sealed partial class FunctionReader
     {
         string[] name = i.Name.Split('.');
         bool unsigned = name.Contains("un");
+        if (i.NamesMember && i.Operand is null)
+            throw Refuse("a member that cannot be loaded");
         switch (name[0])
         {
             case "nop" or "volatile" or "readonly" or "unaligned":
@@ -248,7 +250,7 @@ internal sealed partial class FunctionReader
                 Push(NewVector((MethodBase)i.Operand!, Pop(((MethodBase)i.Operand!).GetParameters().Length)));
                 return false;
             case "call" or "callvirt":
-                CallMethod((MethodBase?)i.Operand ?? throw Refuse("a call that cannot be resolved"));
+                CallMethod((MethodBase)i.Operand!);
                 return false;
             case "throw":
                 throw Refuse("throw: a kernel cannot fail; check on the host before the launch");

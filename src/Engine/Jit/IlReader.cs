@@ -8,6 +8,9 @@ internal sealed record Instruction(int At, OpCode Code, object? Operand, int Nex
 {
     public string Name => Code.Name!;
 
+    /// <summary>Whether the operand is a method, a field or a type.</summary>
+    public bool NamesMember => Code.OperandType is OperandType.InlineMethod or OperandType.InlineField or OperandType.InlineType or OperandType.InlineTok;
+
     /// <summary>The number of the local or argument that the instruction means.</summary>
     public int Slot => Operand is int n ? n : Name[^1] - '0';
 }
@@ -18,7 +21,7 @@ internal static class IlReader
     private static readonly Dictionary<int, OpCode> Codes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(f => (OpCode)f.GetValue(null)!).ToDictionary(c => (int)(ushort)c.Value);
 
-    /// <summary>The instructions in order; none where the method has no IL.</summary>
+    /// <summary>The instructions in order; none where the method has no IL. An operand that cannot be loaded is null.</summary>
     public static List<Instruction> Read(MethodBase method)
     {
         byte[] il = method.GetMethodBody()?.GetILAsByteArray() ?? [];
@@ -76,7 +79,7 @@ internal static class IlReader
                     p += 4 + 4 * BitConverter.ToInt32(il, p);
                     break;
                 case OperandType.InlineMethod or OperandType.InlineField or OperandType.InlineType or OperandType.InlineTok:
-                    operand = Resolve(method.Module, BitConverter.ToInt32(il, p), ofType, ofMethod);
+                    operand = Resolved(method, BitConverter.ToInt32(il, p), ofType, ofMethod);
                     p += 4;
                     break;
                 default:
@@ -88,14 +91,13 @@ internal static class IlReader
         return list;
     }
 
-    // A type that nests too deep, or lies in a library that is not here, cannot be loaded.
-    private static MemberInfo? Resolve(Module module, int token, Type[]? ofType, Type[]? ofMethod)
+    private static MemberInfo? Resolved(MethodBase method, int token, Type[]? ofType, Type[]? ofMethod)
     {
         try
         {
-            return module.ResolveMember(token, ofType, ofMethod);
+            return method.Module.ResolveMember(token, ofType, ofMethod);
         }
-        catch (Exception e) when (e is TypeLoadException or FileNotFoundException or BadImageFormatException or ArgumentException)
+        catch (Exception e) when (e is TypeLoadException or MissingMemberException or BadImageFormatException or ArgumentException or IOException)
         {
             return null;
         }

@@ -22,7 +22,7 @@ public sealed class OrdinaryMethodTests(ITestOutputHelper output)
         {
             try
             {
-                new TranslationUnit("Fuzz", OpenCl, 32).Function(method, new long?[method.GetParameters().Length]);
+                new TranslationUnit("Fuzz", OpenCl, 32).Function(method, []);
                 translated++;
             }
             catch (MarrowException e) when (e.Code.StartsWith("JT", StringComparison.Ordinal) && e.Message.Contains(e.Code, StringComparison.Ordinal))

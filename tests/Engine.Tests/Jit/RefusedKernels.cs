@@ -175,7 +175,9 @@ internal static class RefusedKernels
     [Kernel]
     public static void RecursesByType(View<int> x) => x[0] = Deeper<int>(x[1]);
 
-    private static int Deeper<T>(int n) where T : struct => n < 1 ? 0 : 1 + Deeper<KeyValuePair<T, T>>(n - 1);
+    private static int Deeper<T>(int n) where T : struct => n < 1 ? 0 : 1 + Deeper<Nest<T>>(n - 1);
+
+    private readonly record struct Nest<T>(T Value);
 
     private static int Mutable => s_mutable;
 

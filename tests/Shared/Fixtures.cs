@@ -8,10 +8,7 @@ internal static class Fixtures
     /// <summary>The path of a fixture; false, with the reason printed, where the shared data are absent.</summary>
     public static bool Find(ITestOutputHelper output, string name, out string path)
     {
-        DirectoryInfo? root = new(AppContext.BaseDirectory);
-        while (root is not null && !File.Exists(Path.Combine(root.FullName, "Engine.sln")))
-            root = root.Parent;
-        path = root is null ? "" : Path.GetFullPath(Path.Combine(root.FullName, "..", "shared", "fixtures", name));
+        path = Path.GetFullPath(Repository.PathOf("..", "shared", "fixtures", name));
         bool found = File.Exists(path) || Directory.Exists(path);
         if (!found)
             output.WriteLine($"skipped: ../shared/fixtures/{name} is not beside this checkout");

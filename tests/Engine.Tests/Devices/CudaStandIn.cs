@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.CompilerServices;
 using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cuda;
 using Xunit.Abstractions;
@@ -10,10 +9,10 @@ namespace Marrow.Engine.Tests.Devices;
 internal static class CudaStandIn
 {
     /// <summary>The device behind it; null, with the reason printed, where no C compiler is installed or the system is not Linux.</summary>
-    public static CudaDevice? Open(ITestOutputHelper output, string folder, DeviceOptions options, [CallerFilePath] string here = "")
+    public static CudaDevice? Open(ITestOutputHelper output, string folder, DeviceOptions options)
     {
         string driver = Path.Combine(folder, "libcuda-stand-in.so");
-        if (!OperatingSystem.IsLinux() || (!File.Exists(driver) && !Build(Path.Combine(Path.GetDirectoryName(here)!, "cuda_stand_in.c"), driver)))
+        if (!OperatingSystem.IsLinux() || (!File.Exists(driver) && !Build(Repository.PathOf("tests", "Engine.Tests", "Devices", "cuda_stand_in.c"), driver)))
         {
             output.WriteLine("skipped: no C compiler here to build the driver's stand-in with (cc, gcc, clang, clang-14)");
             return null;

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.RegularExpressions;
 using Marrow.Engine.Jit;
@@ -92,7 +91,7 @@ public sealed class CudaTextTests(ITestOutputHelper output) : IDisposable
         Assert.ThrowsAny<Xunit.Sdk.XunitException>(() => Compile(Prelude.Of(Cuda, 32) + "__global__ void k(float* x) { x[0] = no_such_function(1.0f); }\n", ""));
     }
 
-    private static string Beside(string name, [CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, name);
+    private static string Beside(string name) => Repository.PathOf("tests", "Engine.Tests", "Jit", name);
 
     // PTX of a text; null, with the reason printed, where no clang is installed.
     private string? Compile(string text, string architecture)

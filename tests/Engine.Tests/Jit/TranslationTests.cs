@@ -1,5 +1,4 @@
 using System.Reflection;
-using System.Runtime.CompilerServices;
 using Marrow.Engine.Jit;
 using Marrow.Formats.Numerics;
 using Xunit.Abstractions;
@@ -65,9 +64,9 @@ public sealed class TranslationTests(ITestOutputHelper output)
         Compare($"{name}.bf16.cu", EngineKernels.Body(kernel, kernel.ElementOf.Any(e => e >= 0) ? DType.BF16 : DType.F32, Cuda));
     }
 
-    private static void Compare(string file, string text, [CallerFilePath] string here = "")
+    private static void Compare(string file, string text)
     {
-        string path = Path.Combine(Path.GetDirectoryName(here)!, "Golden", file);
+        string path = Repository.PathOf("tests", "Engine.Tests", "Jit", "Golden", file);
         if (Environment.GetEnvironmentVariable(Rewrite) == "1")
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);

@@ -1,4 +1,4 @@
-namespace Marrow.Host.Tests;
+namespace Marrow.Tests;
 
 /// <summary>The checkout that the tests run in.</summary>
 internal static class Repository

@@ -27,7 +27,7 @@ try
 {
     using var device = new CpuDevice();
     using ModelFolder folder = ModelFolder.Open(modelPath);
-    using Llama model = ModelLoader.Load(device, folder);
+    using CausalModel model = ModelLoader.Load(device, folder);
     ModelTokenizer tokens = ModelTokenizer.Load(modelPath);
     LoadedDataset data = DatasetLoader.Load(dataPath, new DatasetOptions { MaxLength = 256 }, new ModelVocabulary(model.VocabularySize, tokens.Tokenizer, tokens.ChatTemplate));
 

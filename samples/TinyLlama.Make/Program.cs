@@ -28,7 +28,7 @@ try
     using var device = new CpuDevice();
     AtomicFolder.Write(modelFolder, folder => Make(device, folder));
     using ModelFolder files = ModelFolder.Open(modelFolder);
-    using Llama model = ModelLoader.Load(device, files);
+    using CausalModel model = ModelLoader.Load(device, files);
     ModelTokenizer tokenizer = ModelTokenizer.Load(modelFolder);
     foreach (Skill skill in Skills.Base)
         Console.WriteLine($"{skill.Name,-14} {Scores.ExactMatch(model, tokenizer, [.. Corpus.Draw([skill], Seed, heldOut: true).Take(100).Select(d => d.Exchange)]):0.00}");

@@ -14,7 +14,7 @@ internal static class Scores
     /// The share of questions that the model answers exactly when it always takes the likeliest token. One pass tells: the answer
     /// comes out whole where each of its tokens, and the end after them, is the likeliest one behind those before it.
     /// </summary>
-    public static double ExactMatch(Llama model, ModelTokenizer tokenizer, IReadOnlyList<Exchange> exchanges)
+    public static double ExactMatch(CausalModel model, ModelTokenizer tokenizer, IReadOnlyList<Exchange> exchanges)
     {
         TokenDataset data = TokenDataset.From(exchanges.Select(e => Encode(tokenizer, e)));
         var batch = new TokenBatch();

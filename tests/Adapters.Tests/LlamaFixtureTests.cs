@@ -40,7 +40,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
             return;
         string folder = Path.Combine(root, name);
         using ModelFolder files = ModelFolder.Open(Path.Combine(root, "model"));
-        using Llama model = ModelLoader.Load(device, files);
+        using CausalModel model = ModelLoader.Load(device, files);
         using PeftFolder adapter = PeftFolder.Open(Path.Combine(folder, "adapter"));
         using var adapted = AdaptedModel.Load(model, adapter);
         Assert.Empty(adapter.Warnings);
@@ -106,7 +106,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
         if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
             return;
         using ModelFolder files = ModelFolder.Open(Path.Combine(root, "model"));
-        using Llama model = ModelLoader.Load(device, files);
+        using CausalModel model = ModelLoader.Load(device, files);
         using var full = new Full(model);
         Assert.Equal(125376, full.Parameters.Count);
         TokenBatch batch = Batch(root);
@@ -120,7 +120,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
     {
         string folder = Path.Combine(root, name);
         using ModelFolder files = ModelFolder.Open(Path.Combine(root, "model"));
-        using Llama model = ModelLoader.Load(device, files, matrices);
+        using CausalModel model = ModelLoader.Load(device, files, matrices);
         model.ActivationType = activations;
         using PeftFolder adapter = PeftFolder.Open(Path.Combine(folder, "adapter"));
         using var adapted = AdaptedModel.Load(model, adapter);

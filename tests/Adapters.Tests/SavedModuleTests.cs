@@ -115,7 +115,7 @@ public sealed class SavedModuleTests : IDisposable
         }
         Assert.Equal(trained, TinyLlama.Logits(model, TinyLlama.Batch()));
         using Formats.HuggingFace.ModelFolder files = Formats.HuggingFace.ModelFolder.Open(folder["model"]);
-        using Llama again = ModelLoader.Load(_device, files);
+        using CausalModel again = ModelLoader.Load(_device, files);
         Assert.Equal(trained, TinyLlama.Logits(again, TinyLlama.Batch()));
     }
 }

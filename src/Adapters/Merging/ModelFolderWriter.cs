@@ -21,7 +21,7 @@ public static class ModelFolderWriter
     /// <paramref name="storeAs"/>, or each in the type that it has in the source, or in memory where there is none.
     /// </summary>
     /// <exception cref="MarrowException">IO008, IO009 the folder cannot be written; AD012 it would replace the source or an adapter is attached.</exception>
-    public static void Write(string path, Llama model, ModelFolder? source = null, DType? storeAs = null, long maxShardBytes = SafetensorsWriter.UsualShardBytes)
+    public static void Write(string path, CausalModel model, ModelFolder? source = null, DType? storeAs = null, long maxShardBytes = SafetensorsWriter.UsualShardBytes)
     {
         if (storeAs is not (null or DType.F32 or DType.BF16 or DType.F16))
             throw new MarrowException("AD012", $"Weights cannot be stored as {storeAs}; choose F32, F16 or BF16. [AD012]");
@@ -34,7 +34,7 @@ public static class ModelFolderWriter
         AtomicFolder.Write(path, folder =>
         {
             AtomicFile.WriteText(Path.Combine(folder, "config.json"), config);
-            foreach (string file in source is null ? [] : source.Tokenizer.Present.Prepend(Path.Combine(source.Path, "generation_config.json")).Where(File.Exists))
+            foreach (string file in source is null ? [] : source.Tokenizer.Present.Prepend(Path.Combine(source.Directory, "generation_config.json")).Where(File.Exists))
                 File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
             SafetensorsWriter.WriteModel(folder, tensors, maxShardBytes);
         });
@@ -65,8 +65,9 @@ public static class ModelFolderWriter
     }
 
     // The original's text where nothing in it is changed by the weights: keys that are unknown here stay as they are.
-    private static string Config(Llama model, TensorToWrite[] tensors)
+    private static string Config(CausalModel causal, TensorToWrite[] tensors)
     {
+        var model = (Llama)causal;
         bool tied = !tensors.Any(t => t.Name == "lm_head.weight");
         DType matrices = tensors.First(t => t.Shape.Count == 2).DType;
         string? raw = model.Config.RawJson;

@@ -12,12 +12,12 @@ namespace Marrow.Adapters.Methods;
 /// </summary>
 public sealed class Full : FineTuning
 {
-    private readonly Llama _model;
+    private readonly CausalModel _model;
     private readonly TrainedWeight[] _weights;
 
     /// <summary>Makes parameters of all weights.</summary>
     /// <exception cref="MarrowException">AD009 an adapter is attached; AD010 more than 2³¹ values.</exception>
-    public Full(Llama model)
+    public Full(CausalModel model)
     {
         _model = model;
         if (model.Linears.FirstOrDefault(l => l.Adapter is not null) is { } taken)

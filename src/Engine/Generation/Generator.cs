@@ -5,7 +5,7 @@ using Marrow.Formats;
 
 namespace Marrow.Engine.Generation;
 
-/// <summary>Continues a text token by token with a cache of keys and values.</summary>
+/// <summary>Continues a text token by token with what the model remembers of it.</summary>
 public sealed class Generator
 {
     // The prompt is read in pieces, so that its activations stay small however long it is.
@@ -45,13 +45,13 @@ public sealed class Generator
 
     private IEnumerable<int> Continue(int[] prompt, GenerationOptions options, Sampler sampler, CancellationToken cancellation)
     {
-        using KeyValueCache cache = _model.CreateCache(prompt.Length + options.MaxTokens);
+        using SequenceState state = _model.CreateState(prompt.Length + options.MaxTokens);
         using var tape = new Tape(_model.Device);
         var logits = new float[_model.VocabularySize];
         int[] next = prompt;
         for (int made = 0; made < options.MaxTokens; made++)
         {
-            Feed(tape, cache, next, logits, cancellation);
+            Feed(tape, state, next, logits, cancellation);
             int id = sampler.Pick(logits);
             if (options.StopIds.Contains(id))
                 yield break;
@@ -61,7 +61,7 @@ public sealed class Generator
         }
     }
 
-    private void Feed(Tape tape, KeyValueCache cache, int[] tokens, float[] logits, CancellationToken cancellation)
+    private void Feed(Tape tape, SequenceState state, int[] tokens, float[] logits, CancellationToken cancellation)
     {
         int at = 0;
         do
@@ -70,7 +70,7 @@ public sealed class Generator
             try
             {
                 int count = Math.Min(PrefillTokens, tokens.Length - at);
-                Tensor last = _model.Next(tape, tokens.AsSpan(at, count), cache);
+                Tensor last = _model.Next(tape, tokens.AsSpan(at, count), state);
                 at += count;
                 if (at == tokens.Length)
                     last.Download(logits.AsSpan());
@@ -84,7 +84,7 @@ public sealed class Generator
         foreach (float logit in logits)
         {
             if (float.IsNaN(logit))
-                throw new MarrowException("GE003", $"The model's logits after {cache.Length} tokens are not numbers: its weights or the adapter's values have diverged. Use an earlier checkpoint. [GE003]");
+                throw new MarrowException("GE003", $"The model's logits after {state.Length} tokens are not numbers: its weights or the adapter's values have diverged. Use an earlier checkpoint. [GE003]");
         }
     }
 }

@@ -5,8 +5,8 @@ namespace Marrow.Engine.Layers;
 /// <summary>What every block of a pass needs to know of its rows.</summary>
 /// <param name="Positions">[N] i32, the position of each row in its sequence.</param>
 /// <param name="Starts">[S+1] i32, the first row of each sequence and N.</param>
-/// <param name="Cache">Keys and values of earlier passes; null in training and evaluation.</param>
-public readonly record struct Rows(Tensor Positions, Tensor Starts, KeyValueCache? Cache);
+/// <param name="State">What earlier passes left; null where sequences begin and end in this pass.</param>
+public readonly record struct Rows(Tensor Positions, Tensor Starts, SequenceState? State);
 
 /// <summary>Self-attention with rotary positions, grouped heads, optional q/k norm and window (spec/architectures.md §2.2).</summary>
 public sealed class AttentionLayer
@@ -47,7 +47,7 @@ public sealed class AttentionLayer
         Tensor q = Rotate(Query.Forward(x), QueryNorm, rows.Positions);
         Tensor k = Rotate(Key.Forward(x), KeyNorm, rows.Positions);
         Tensor v = Value.Forward(x);
-        if (rows.Cache is not { } cache)
+        if (rows.State is not KeyValueCache cache)
             return Output.Forward(Ops.Attention(q, k, v, rows.Starts, Shape));
         cache.Store(Index, k, v);
         return Output.Forward(Ops.CachedAttention(q, cache.Keys(Index), cache.Values(Index), cache.Length, Shape));

@@ -5,7 +5,7 @@ using Marrow.Formats.Numerics;
 namespace Marrow.Engine.Layers;
 
 /// <summary>Keys and values of the positions generated so far, one pair of tensors [capacity, KvHeads·d] for each layer.</summary>
-public sealed class KeyValueCache : IDisposable
+public sealed class KeyValueCache : SequenceState
 {
     private readonly Tensor[] _keys, _values;
 
@@ -20,16 +20,13 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Positions that fit.</summary>
     public int Capacity { get; }
 
-    /// <summary>Positions held.</summary>
-    public int Length { get; private set; }
-
     /// <summary>The keys of a layer.</summary>
     public Tensor Keys(int layer) => _keys[layer];
 
     /// <summary>The values of a layer.</summary>
     public Tensor Values(int layer) => _values[layer];
 
-    /// <summary>Copies a pass's new rows behind the held ones; <see cref="Advance"/> counts them once all layers have theirs.</summary>
+    /// <summary>Copies a pass's new rows behind the held ones; <see cref="SequenceState.Advance"/> counts them once all layers have theirs.</summary>
     public void Store(int layer, Tensor keys, Tensor values)
     {
         if (Length + keys.Shape.Rows > Capacity)
@@ -40,11 +37,8 @@ public sealed class KeyValueCache : IDisposable
         v.CopyFrom(values);
     }
 
-    /// <summary>Counts <paramref name="positions"/> more as held.</summary>
-    public void Advance(int positions) => Length += positions;
-
     /// <inheritdoc/>
-    public void Dispose()
+    protected override void Dispose(bool disposing)
     {
         foreach (Tensor tensor in _keys.Concat(_values))
             tensor.Dispose();

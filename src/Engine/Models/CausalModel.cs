@@ -3,6 +3,7 @@ using Marrow.Engine.Devices;
 using Marrow.Engine.Layers;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
+using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Models;
@@ -14,7 +15,7 @@ namespace Marrow.Engine.Models;
 public abstract class CausalModel : IDisposable
 {
     private readonly List<Weight> _weights = [];
-    private int[] _targets = [];
+    private readonly BatchSegment _whole = new();
 
     /// <summary>A model on <paramref name="device"/>.</summary>
     protected CausalModel(Device device) => Device = device;
@@ -34,11 +35,14 @@ public abstract class CausalModel : IDisposable
     /// <summary>Tokens in the vocabulary.</summary>
     public int VocabularySize => Head.Value.Shape.Rows;
 
-    /// <summary>"llama", "qwen2", …: the family's name in config.json, for PEFT's default targets.</summary>
-    public abstract string ModelType { get; }
+    /// <summary>The configuration it was built from.</summary>
+    public abstract ModelConfig Config { get; }
+
+    /// <summary>"llama", "rwkv7", …: the family's name in config.json, for PEFT's default targets.</summary>
+    public string ModelType => Config.ModelType;
 
     /// <summary>The longest sequence that the model was made for.</summary>
-    public abstract int MaxPositions { get; }
+    public int MaxPositions => Config.MaxPositions;
 
     /// <summary>Whether blocks are computed again in backward instead of keeping their activations.</summary>
     public bool ActivationCheckpointing { get; set; }
@@ -58,41 +62,49 @@ public abstract class CausalModel : IDisposable
     /// <summary>Gives module "lm_head" a matrix of its own where it is tied to the embedding.</summary>
     public abstract void Untie();
 
-    /// <summary>An empty cache for generating up to <paramref name="capacity"/> positions.</summary>
-    public abstract KeyValueCache CreateCache(int capacity);
+    /// <summary>An empty state for generating up to <paramref name="capacity"/> positions of one sequence.</summary>
+    public abstract SequenceState CreateState(int capacity);
 
-    /// <summary>
-    /// scale · summed cross-entropy of the batch's counted targets, and each row's own loss at the row that predicts it.
-    /// This is the one place where labels are shifted: row t predicts label t + 1 of the same sequence.
-    /// </summary>
+    /// <summary>Whether sequences can be read in segments, with a state carried from one to the next.</summary>
+    public virtual bool CarriesState => false;
+
+    /// <summary>An empty state for reading <paramref name="sequences"/> sequences in segments.</summary>
+    /// <exception cref="NotSupportedException">The model does not carry a state.</exception>
+    public virtual RecurrentState CreateCarriedState(int sequences) => throw new NotSupportedException($"a {ModelType} model sees sequences whole");
+
+    /// <summary>scale · summed cross-entropy of the batch's counted targets, and each row's own loss at the row that predicts it.</summary>
     public Tensor Loss(Tape tape, TokenBatch batch, float scale, out Tensor rowLoss)
     {
-        Tensor x = Run(tape, batch);
-        if (_targets.Length < batch.TokenCount)
-            _targets = new int[batch.Tokens.Length];
-        for (int s = 0; s < batch.Count; s++)
-        {
-            for (int t = batch.Starts[s]; t < batch.Starts[s + 1]; t++)
-                _targets[t] = t + 1 < batch.Starts[s + 1] ? batch.Labels[t + 1] : TokenExample.Ignore;
-        }
-        return Ops.LinearCrossEntropy(x, Head.Value, tape.Upload(_targets.AsSpan(0, batch.TokenCount)), scale, out rowLoss);
+        _whole.Fill(batch);
+        return Loss(tape, _whole, null, scale, out rowLoss);
+    }
+
+    /// <summary>As for a whole batch, of one segment of it; <paramref name="state"/> is what the segments before left. The caller advances it, after backward.</summary>
+    public Tensor Loss(Tape tape, BatchSegment segment, SequenceState? state, float scale, out Tensor rowLoss)
+    {
+        Tensor x = Run(tape, segment, state);
+        return Ops.LinearCrossEntropy(x, Head.Value, tape.Upload(segment.Targets), scale, out rowLoss);
     }
 
     /// <summary>Logits of every row of a batch: [N, V].</summary>
-    public Tensor Logits(Tape tape, TokenBatch batch) => HeadOf(tape, Run(tape, batch));
+    public Tensor Logits(Tape tape, TokenBatch batch)
+    {
+        _whole.Fill(batch);
+        return HeadOf(tape, Run(tape, _whole, null));
+    }
 
-    /// <summary>Feeds more tokens of one sequence through <paramref name="cache"/> and returns the logits of the last: [1, V].</summary>
-    public Tensor Next(Tape tape, ReadOnlySpan<int> tokens, KeyValueCache cache)
+    /// <summary>Feeds more tokens of one sequence through <paramref name="state"/> and returns the logits of the last: [1, V].</summary>
+    public Tensor Next(Tape tape, ReadOnlySpan<int> tokens, SequenceState state)
     {
         if (tokens.IsEmpty)
             throw new MarrowException("E107", "There is no token to go on from: the prompt is empty and the model has no token that starts a text. Give a prompt. [E107]");
         tape.ActivationType = ActivationType;
         Span<int> positions = tokens.Length <= 256 ? stackalloc int[tokens.Length] : new int[tokens.Length];
         for (int i = 0; i < positions.Length; i++)
-            positions[i] = cache.Length + i;
-        var rows = new Rows(tape.Upload(positions), tape.Upload([0, tokens.Length]), cache);
-        Tensor x = Hidden(tape.Upload(tokens), rows, cache.Length + tokens.Length);
-        cache.Advance(tokens.Length);
+            positions[i] = state.Length + i;
+        var rows = new Rows(tape.Upload(positions), tape.Upload([0, tokens.Length]), state);
+        Tensor x = Hidden(tape.Upload(tokens), rows, state.Length + tokens.Length);
+        state.Advance(tokens.Length);
         Tensor last = tape.New(new Shape(1, x.Shape.Last), x.DType);
         Device.Copy(x.Buffer, x.Offset + (tokens.Length - 1) * last.Bytes, last.Buffer, last.Offset, last.Bytes);
         return HeadOf(tape, last);
@@ -125,13 +137,10 @@ public abstract class CausalModel : IDisposable
         return Ops.Linear(x, Head.Value);
     }
 
-    private Tensor Run(Tape tape, TokenBatch batch)
+    private Tensor Run(Tape tape, BatchSegment segment, SequenceState? state)
     {
         tape.ActivationType = ActivationType;
-        int n = batch.TokenCount, longest = 0;
-        for (int t = 0; t < n; t++)
-            longest = Math.Max(longest, batch.Positions[t] + 1);
-        var rows = new Rows(tape.Upload(batch.Positions.AsSpan(0, n)), tape.Upload(batch.Starts.AsSpan(0, batch.Count + 1)), null);
-        return Hidden(tape.Upload(batch.Tokens.AsSpan(0, n)), rows, longest);
+        var rows = new Rows(tape.Upload(segment.Positions), tape.Upload(segment.Starts), state);
+        return Hidden(tape.Upload(segment.Tokens), rows, segment.End);
     }
 }

@@ -60,8 +60,8 @@ public sealed class Llama : CausalModel
         _linears = [.. _blocks.SelectMany(b => new[] { b.Attention.Query, b.Attention.Key, b.Attention.Value, b.Attention.Output, b.Gate, b.Up, b.Down })];
     }
 
-    /// <summary>The configuration it was built from.</summary>
-    public LlamaConfig Config { get; }
+    /// <inheritdoc/>
+    public override LlamaConfig Config { get; }
 
     /// <inheritdoc/>
     public override IReadOnlyList<LinearLayer> Linears => _linears;
@@ -70,14 +70,8 @@ public sealed class Llama : CausalModel
     public override Weight Head => _head;
 
     /// <inheritdoc/>
-    public override string ModelType => Config.ModelType;
-
-    /// <inheritdoc/>
-    public override int MaxPositions => Config.MaxPositions;
-
-    /// <inheritdoc/>
-    public override KeyValueCache CreateCache(int capacity) =>
-        new(Device, Config.LayerCount, capacity, Config.KeyValueHeadCount * Config.HeadDim, ActivationType);
+    public override SequenceState CreateState(int capacity) =>
+        new KeyValueCache(Device, Config.LayerCount, capacity, Config.KeyValueHeadCount * Config.HeadDim, ActivationType);
 
     /// <inheritdoc/>
     public override void Untie()

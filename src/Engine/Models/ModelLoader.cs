@@ -11,29 +11,36 @@ public static class ModelLoader
     private const int ChunkElements = 1 << 20;
 
     /// <summary>
-    /// Loads a Hugging Face folder. <paramref name="matrices"/> is the type of the weight matrices in memory, F32 or BF16; null keeps
-    /// BF16 where the file has it and takes F32 for everything else. Norms and biases are fp32.
+    /// Loads a model's files. <paramref name="matrices"/> is the type of the weight matrices in memory, F32 or BF16; null keeps
+    /// BF16 where the file has it and takes F32 for everything else. Vectors are fp32.
     /// </summary>
     /// <exception cref="MarrowException">A tensor is missing, has another shape, or is left over.</exception>
-    public static Llama Load(Device device, ModelFolder folder, DType? matrices = null) => Load(device, folder.Config, folder.Tensors, matrices);
+    public static CausalModel Load(Device device, ModelFolder folder, DType? matrices = null) => Load(device, folder.Config, folder.Tensors, matrices);
 
-    /// <summary>Loads a model of <paramref name="config"/> from any source with Hugging Face names.</summary>
+    /// <summary>Loads a model of <paramref name="config"/> from any source with the names that it asks for.</summary>
     /// <exception cref="MarrowException">A tensor is missing, has another shape, or is left over.</exception>
-    public static Llama Load(Device device, LlamaConfig config, ITensorSource source, DType? matrices = null)
+    public static CausalModel Load(Device device, ModelConfig config, ITensorSource source, DType? matrices = null)
     {
         var used = new HashSet<string>();
-        var model = new Llama(device, config, (name, shape) =>
+        CausalModel model = Build(device, config, (name, shape) =>
         {
             used.Add(name);
-            return Read(device, source, name, shape, matrices);
+            return Read(device, source, config, name, shape, matrices);
         });
-        string[] left = [.. source.Tensors.Keys.Where(n => !used.Contains(n) && !IsDerived(n, config))];
+        string[] left = [.. source.Tensors.Keys.Where(n => !used.Contains(n) && !config.IsDerived(n))];
         if (left.Length == 0)
             return model;
         model.Dispose();
-        throw new ModelFileException("MD001", source.Path, $"{left.Length} tensors belong to no part of a {config.ModelType} model, among them {string.Join(", ", left.Take(5))}; "
-            + "is config.json the one of these weights?");
+        throw new ModelFileException("MD001", source.Path, $"{left.Length} tensors belong to no part of a {config.ModelType} model, among them {string.Join(", ", left.Take(5).Select(n => Echo.Name(n)))}; "
+            + "does the configuration belong to these weights?");
     }
+
+    /// <summary>A model of the configuration's family; <paramref name="weight"/> supplies the tensor of each name and shape. A new family adds its line here.</summary>
+    public static CausalModel Build(Device device, ModelConfig config, Func<string, Shape, Tensor> weight) => config switch
+    {
+        LlamaConfig llama => new Llama(device, llama, weight),
+        _ => throw new ArgumentException($"no model of {config.GetType().Name}", nameof(config)),
+    };
 
     /// <summary>A model with random weights: N(0, 0.02²), norms 1, biases 0, output projections scaled by 1/√(2L).</summary>
     public static Llama Create(Device device, LlamaConfig config, ulong seed)
@@ -52,17 +59,14 @@ public static class ModelLoader
         });
     }
 
-    /// <summary>Whether a file may hold this tensor and no part of the model reads it: old ones carry the rotary table, some tied ones a second copy of the embedding.</summary>
-    public static bool IsDerived(string name, LlamaConfig config) =>
-        name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (config.TiedEmbeddings && name == "lm_head.weight");
-
-    private static Tensor Read(Device device, ITensorSource source, string name, Shape shape, DType? matrices)
+    private static Tensor Read(Device device, ITensorSource source, ModelConfig config, string name, Shape shape, DType? matrices)
     {
         Span<long> dimensions = stackalloc long[shape.Rank];
+        Span<int> sizes = stackalloc int[shape.Rank];
         for (int i = 0; i < shape.Rank; i++)
-            dimensions[i] = shape[i];
+            dimensions[i] = sizes[i] = shape[i];
         TensorInfo info = source.Require(name, dimensions);
-        DType type = shape.Rank < 2 ? DType.F32 : matrices ?? (info.DType == DType.BF16 ? DType.BF16 : DType.F32);
+        DType type = !config.IsMatrix(name, sizes) ? DType.F32 : matrices ?? (info.DType == DType.BF16 ? DType.BF16 : DType.F32);
         var tensor = new Tensor(device, shape, type);
         try
         {

@@ -1,4 +1,5 @@
 using Marrow.Engine.Autograd;
+using Marrow.Engine.Layers;
 using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
@@ -12,13 +13,19 @@ public sealed class Evaluator : IDisposable
     private readonly int _batchSize;
     private readonly Tape _tape;
     private readonly TokenBatch _batch = new();
+    private readonly BatchSegment _segment = new();
+    private readonly int _segmentLength;
 
-    /// <summary>An evaluator of <paramref name="model"/> that runs <paramref name="batchSize"/> examples at a time.</summary>
-    public Evaluator(CausalModel model, int batchSize)
+    /// <summary>
+    /// An evaluator of <paramref name="model"/> that runs <paramref name="batchSize"/> examples at a time, and of each at most <paramref name="segmentLength"/>
+    /// positions where the model carries a state; null reads them whole.
+    /// </summary>
+    public Evaluator(CausalModel model, int batchSize, int? segmentLength = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
         (_model, _batchSize) = (model, batchSize);
+        _segmentLength = model.CarriesState ? segmentLength ?? int.MaxValue : int.MaxValue;
         _tape = new Tape(model.Device);
     }
 
@@ -50,28 +57,42 @@ public sealed class Evaluator : IDisposable
 
     private double RunBatch(TokenDataset data, Span<ExampleLoss> examples)
     {
-        var losses = new float[_batch.TokenCount];
-        try
-        {
-            _model.Loss(_tape, _batch, 1f, out Tensor rowLoss);
-            rowLoss.Download(losses.AsSpan());
-        }
-        finally
-        {
-            _tape.Clear();
-        }
+        var sums = new double[examples.Length];
+        int longest = 0;
+        for (int i = 0; i < examples.Length; i++)
+            longest = Math.Max(longest, _batch.Starts[i + 1] - _batch.Starts[i]);
+        using RecurrentState? state = longest > _segmentLength ? _model.CreateCarriedState(_batch.Count) : null;
+        for (long first = 0; first < longest; first += _segmentLength)
+            AddLosses((int)first, state, sums);
         double total = 0;
         for (int i = 0; i < examples.Length; i++)
         {
             int targets = data[_batch.Examples[i]].Targets;
-            double sum = 0;
-            for (int t = _batch.Starts[i]; t < _batch.Starts[i + 1]; t++)
-                sum += losses[t];
+            double sum = sums[i];
             if (!double.IsFinite(sum))
                 throw new MarrowException("TR003", $"The loss of the evaluation example {BatchLines.Name(data, _batch.Examples[i])} is {sum}: the model's values have diverged. Lower training.learning_rate and go on from an earlier checkpoint. [TR003]");
             examples[i] = new ExampleLoss(targets == 0 ? 0 : sum / targets, targets);
             total += sum;
         }
         return total;
+    }
+
+    private void AddLosses(int first, RecurrentState? state, double[] sums)
+    {
+        try
+        {
+            _segment.Fill(_batch, first, _segmentLength);
+            _model.Loss(_tape, _segment, state, 1f, out Tensor rowLoss);
+            var losses = new float[_segment.TokenCount];
+            rowLoss.Download(losses.AsSpan());
+            state?.Advance(_segmentLength);
+            for (int i = 0; i < sums.Length; i++)
+                for (int t = _segment.Starts[i]; t < _segment.Starts[i + 1]; t++)
+                    sums[i] += losses[t];
+        }
+        finally
+        {
+            _tape.Clear();
+        }
     }
 }

@@ -18,9 +18,14 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
     public long Total => Weights + Trainable + Activations + Math.Max(BlockWork, HeadWork);
 
     /// <summary>The estimate for micro-batches of at most <paramref name="batchTokens"/> tokens; <paramref name="matrices"/> is the type of the weight matrices in memory, <paramref name="activations"/> that of activations.</summary>
-    public static MemoryEstimate For(LlamaConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations = DType.F32)
+    public static MemoryEstimate For(ModelConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations = DType.F32) => config switch
     {
-        ArgumentNullException.ThrowIfNull(config);
+        LlamaConfig llama => For(llama, matrices, trainableValues, batchTokens, activationCheckpointing, activations),
+        _ => throw new ArgumentException($"no estimate for {config?.GetType().Name}", nameof(config)),
+    };
+
+    private static MemoryEstimate For(LlamaConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations)
+    {
         long c = config.HiddenSize, f = config.IntermediateSize, each = activations.Bytes(1);
         long q = (long)config.HeadCount * config.HeadDim, kv = (long)config.KeyValueHeadCount * config.HeadDim;
         // Bytes of one row. Both residuals and their norms, q, k, v, the attention's output and its log-sums, gate, up and their product.

@@ -7,6 +7,7 @@ internal sealed class StepReadings : IDisposable
 {
     private readonly AdamW _optimizer;
     private readonly Tensor _gathered;
+    private readonly Tensor[] _losses;
     private readonly float[] _read;
     private readonly int _most;
 
@@ -16,13 +17,20 @@ internal sealed class StepReadings : IDisposable
         (_optimizer, _most) = (optimizer, microBatches);
         _read = new float[microBatches + (device is KernelDevice ? optimizer.NormSums : 0)];
         _gathered = new Tensor(device, new Shape(_read.Length));
+        _losses = [.. Enumerable.Range(0, microBatches).Select(i => _gathered.View(i, new Shape(1)))];
     }
 
     /// <summary>The losses that <see cref="Read"/> read, by micro-batch.</summary>
     public ReadOnlySpan<float> Losses => _read.AsSpan(0, _most);
 
-    /// <summary>Keeps the loss of a micro-batch, [1] fp32.</summary>
-    public void Keep(int micro, Tensor loss) => _gathered.Device.Copy(loss.Buffer, loss.Offset, _gathered.Buffer, _gathered.Offset + micro * sizeof(float), sizeof(float));
+    /// <summary>Keeps the loss of a micro-batch, [1] fp32, or adds that of a later segment of it.</summary>
+    public void Keep(int micro, Tensor loss, bool add = false)
+    {
+        if (add)
+            Ops.AddInto(_losses[micro], loss);
+        else
+            _losses[micro].CopyFrom(loss);
+    }
 
     /// <summary>Waits for what is kept and for the gradients; returns their L2 norm.</summary>
     public double Read()
@@ -35,5 +43,10 @@ internal sealed class StepReadings : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _gathered.Dispose();
+    public void Dispose()
+    {
+        foreach (Tensor loss in _losses)
+            loss.Dispose();
+        _gathered.Dispose();
+    }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Marrow.Engine.Autograd;
+using Marrow.Engine.Layers;
 using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
@@ -25,9 +26,11 @@ public sealed class Trainer : IDisposable
     private readonly StepReadings _readings;
     private readonly LearningRate _rate;
     private readonly double _flopsPerToken;
+    private readonly BatchSegment _segment = new();
+    private RecurrentState? _carried;
 
     /// <summary>A run over <paramref name="data"/> at its first step. <paramref name="decays"/> tells which parameters weight decay applies to; null for all.</summary>
-    /// <exception cref="MarrowException">TR001 an option is out of range; TR004 there is nothing to train or no data; TR005 packed rows are shorter than an example.</exception>
+    /// <exception cref="MarrowException">TR001 an option is out of range; TR004 there is nothing to train or no data; TR005 packed rows are shorter than an example; TR006 segments for a model that cannot carry a state.</exception>
     public Trainer(CausalModel model, ParameterSet parameters, TokenDataset data, TrainingOptions options, TokenDataset? evaluation = null, Func<Parameter, bool>? decays = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -37,6 +40,8 @@ public sealed class Trainer : IDisposable
         options.Validate();
         CheckThereIsWork(parameters, data, options);
         (_model, _data, _evaluationData, Parameters, Options) = (model, data, evaluation, parameters, options);
+        if (options.SegmentLength is not null && !model.CarriesState)
+            throw new MarrowException("TR006", $"training.segment_length is set, but a {model.ModelType} model has no recurrent state to carry from segment to segment; leave it out, or take an RWKV model. [TR006]");
         model.ActivationCheckpointing = options.ActivationCheckpointing;
         Packing? packing = options.PackedLength is { } length ? new Packing(length) : null;
         _plan = new BatchPlan(data, new DataOrder(data.Count, options.Seed, options.Shuffle), options.BatchSize, packing);
@@ -50,7 +55,7 @@ public sealed class Trainer : IDisposable
             _batches[i].Reserve(tokens, packing is null ? Math.Min(options.BatchSize, data.Count) : Math.Min(tokens, data.Count));
         }
         _tape = new Tape(model.Device) { Recording = true, Training = true };
-        _evaluator = new Evaluator(model, options.BatchSize);
+        _evaluator = new Evaluator(model, options.BatchSize, options.SegmentLength);
         _watchdog = new Watchdog(options.StallSteps);
         _flopsPerToken = model.Linears.Select(l => l.Weight).Append(model.Head).Sum(w => (w.Value.NeedsGrad ? 6.0 : 4.0) * w.Value.Shape.Count);
         Optimizer = new AdamW(parameters, new AdamWOptions(options.Beta1, options.Beta2, options.Eps, options.WeightDecay), decays);
@@ -164,6 +169,7 @@ public sealed class Trainer : IDisposable
         _readings.Dispose();
         _evaluator.Dispose();
         _tape.Dispose();
+        _carried?.Dispose();
     }
 
     /// <summary>What must be the same for a checkpoint to belong to this run, by key.</summary>
@@ -195,6 +201,11 @@ public sealed class Trainer : IDisposable
         {
             // Distinct for every micro-batch of the run, and the same when the step is computed again after a resume.
             _tape.DrawKey = SplitMix64.Mix((ulong)Options.Seed ^ SplitMix64.Mix(((ulong)step << 32) + (uint)micro));
+            if (Options.SegmentLength is { } length)
+            {
+                RunSegments(micro, scale, batch, length);
+                return;
+            }
             Tensor loss = _model.Loss(_tape, batch, scale, out _);
             _readings.Keep(micro, loss);
             _tape.Backward(loss);
@@ -202,6 +213,35 @@ public sealed class Trainer : IDisposable
         finally
         {
             _tape.Clear();
+        }
+    }
+
+    // Gradients end at the borders of segments, the state goes on.
+    private void RunSegments(int micro, float scale, TokenBatch batch, int length)
+    {
+        if (_carried is null || _carried.Sequences != batch.Count)
+        {
+            _carried?.Dispose();
+            _carried = _model.CreateCarriedState(batch.Count);
+        }
+        _carried!.Reset();
+        ulong draws = _tape.DrawKey;
+        int longest = 0;
+        for (int s = 0; s < batch.Count; s++)
+            longest = Math.Max(longest, batch.Starts[s + 1] - batch.Starts[s]);
+        for (int first = 0; first < longest; first += length)
+        {
+            _segment.Fill(batch, first, length);
+            _tape.DrawKey = draws ^ (ulong)first;
+            // A segment without a target is read for its state only.
+            _tape.Recording = _segment.CountedTargets > 0;
+            Tensor loss = _model.Loss(_tape, _segment, _carried, scale, out _);
+            _readings.Keep(micro, loss, add: first > 0);
+            if (_tape.Recording)
+                _tape.Backward(loss);
+            _tape.Recording = true;
+            _tape.Clear();
+            _carried.Advance(length);
         }
     }
 

@@ -54,6 +54,12 @@ public sealed record TrainingOptions
     /// <summary>Tokens of a packed row (data.max_length where data.packing is on); null for rows of one example.</summary>
     public int? PackedLength { get; init; }
 
+    /// <summary>
+    /// Positions that a pass reads of each sequence, with the recurrent state carried from pass to pass and gradients ending at its borders; null reads
+    /// sequences whole. Memory then does not grow with the sequences' length. For models with a recurrent state.
+    /// </summary>
+    public int? SegmentLength { get; init; }
+
     /// <summary>Whether blocks are computed again in backward instead of keeping their activations.</summary>
     public bool ActivationCheckpointing { get; init; }
 
@@ -81,6 +87,7 @@ public sealed record TrainingOptions
         AtLeast("save_steps", SaveSteps ?? 1, 1);
         AtLeast("stall_steps", StallSteps, 2);
         AtLeast("max_length", PackedLength ?? 1, 1);
+        AtLeast("segment_length", SegmentLength ?? 1, 1);
         Require(double.IsFinite(LearningRate) && LearningRate > 0, "learning_rate", Is(LearningRate), "it must be above 0");
         Require(double.IsFinite(WeightDecay) && WeightDecay >= 0, "weight_decay", Is(WeightDecay), "it must be at least 0");
         Require(MinLrRatio is >= 0 and <= 1, "min_lr_ratio", Is(MinLrRatio), "it must lie in 0 … 1");
@@ -109,6 +116,7 @@ public sealed record TrainingOptions
         yield return ("seed", Text(Seed));
         yield return ("shuffle", Shuffle ? "true" : "false");
         yield return ("packing", PackedLength is { } length ? Text(length) : "false");
+        yield return ("segment_length", SegmentLength is { } segment ? Text(segment) : "none");
     }
 
     private static string Text<T>(T value) where T : IFormattable => value.ToString(null, CultureInfo.InvariantCulture);

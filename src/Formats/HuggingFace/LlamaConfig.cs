@@ -1,5 +1,5 @@
+using System.Globalization;
 using System.Text;
-using Marrow.Formats.Numerics;
 
 namespace Marrow.Formats.HuggingFace;
 
@@ -7,25 +7,13 @@ namespace Marrow.Formats.HuggingFace;
 /// The configuration of a Llama-family model (model_type llama, mistral, qwen2, qwen3), every default resolved
 /// (spec/architectures.md §2.1, §2.3, §2.8; spec/formats.md §6.1).
 /// </summary>
-public sealed record LlamaConfig
+public sealed record LlamaConfig : ModelConfig
 {
     /// <summary>The model types that can be read.</summary>
     public static IReadOnlyList<string> SupportedTypes { get; } = ["llama", "mistral", "qwen2", "qwen3"];
 
-    /// <summary>"llama", "mistral", "qwen2" or "qwen3".</summary>
-    public required string ModelType { get; init; }
-
-    /// <summary>Rows of the embedding and of the head, V.</summary>
-    public required int VocabularySize { get; init; }
-
-    /// <summary>Channels of the residual stream, C.</summary>
-    public required int HiddenSize { get; init; }
-
     /// <summary>Channels within the MLP, F.</summary>
     public required int IntermediateSize { get; init; }
-
-    /// <summary>Decoder layers, L.</summary>
-    public required int LayerCount { get; init; }
 
     /// <summary>Query heads, H.</summary>
     public required int HeadCount { get; init; }
@@ -35,9 +23,6 @@ public sealed record LlamaConfig
 
     /// <summary>Channels of one head, d; even. H·d need not equal C.</summary>
     public required int HeadDim { get; init; }
-
-    /// <summary>The longest sequence the model was made for, in tokens.</summary>
-    public required int MaxPositions { get; init; }
 
     /// <summary>The epsilon of every RMSNorm.</summary>
     public double RmsNormEps { get; init; } = 1e-6;
@@ -66,23 +51,22 @@ public sealed record LlamaConfig
     /// <summary>Whether the head is the embedding matrix itself.</summary>
     public bool TiedEmbeddings { get; init; }
 
-    /// <summary>The type that the weights are said to be stored in; null where the file does not say.</summary>
-    public DType? TorchDType { get; init; }
-
-    /// <summary>The id that starts a text, where there is one.</summary>
-    public int? BosId { get; init; }
-
-    /// <summary>The ids that end a text; may be empty.</summary>
-    public IReadOnlyList<int> EosIds { get; init; } = [];
-
-    /// <summary>The id of padding, where there is one.</summary>
-    public int? PadId { get; init; }
-
-    /// <summary>The file's own text, for writing it again beside merged weights; null for a configuration made in memory.</summary>
-    public string? RawJson { get; init; }
-
     /// <summary>The sliding window of a layer in tokens (query t sees t − window &lt; s ≤ t); null for full attention.</summary>
     public int? Window(int layer) => Windows.Count == 0 ? null : Windows[layer];
+
+    /// <inheritdoc/>
+    public override bool IsMatrix(string name, ReadOnlySpan<int> shape) => shape.Length >= 2;
+
+    /// <summary>Old files carry the rotary table, some tied ones a second copy of the embedding.</summary>
+    public override bool IsDerived(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (TiedEmbeddings && name == "lm_head.weight");
+    }
+
+    /// <inheritdoc/>
+    public override string Describe() => string.Create(CultureInfo.InvariantCulture,
+        $"{LayerCount} layers, hidden {HiddenSize}, MLP {IntermediateSize}, {HeadCount} heads of {HeadDim} ({KeyValueHeadCount} for keys and values)");
 
     /// <summary>Reads a config.json.</summary>
     /// <exception cref="ModelFileException">

@@ -68,7 +68,7 @@ internal static class LlamaConfigReader
             : throw config.Error("HF003", key, $"holds {ids.Max()}, which is above {int.MaxValue}");
     }
 
-    private static string Supported => string.Join(", ", LlamaConfig.SupportedTypes);
+    private static string Supported => string.Join(", ", LlamaConfig.SupportedTypes.Concat(Rwkv.RwkvConfig.SupportedTypes));
 
     private static int Size(JsonFields config, string key, int most) =>
         (int)(config.Integer(key, 1, most, "HF003") ?? throw config.Error("HF003", key, "is missing"));
@@ -92,7 +92,7 @@ internal static class LlamaConfigReader
         _ => 32_768,
     };
 
-    private static DType? StoredType(JsonFields config, string key) => config.Text(key) switch
+    internal static DType? StoredType(JsonFields config, string key) => config.Text(key) switch
     {
         null or "auto" => null,
         "float32" or "torch.float32" => DType.F32,

@@ -1,34 +1,41 @@
 using System.Security.Cryptography;
 using System.Text;
+using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Formats.HuggingFace;
 
-/// <summary>A Hugging Face model folder: configuration, weights (opened, not read) and where its tokenizer lies (spec/formats.md §6.1).</summary>
+/// <summary>
+/// A model's files: configuration, weights (opened, not read) and where its tokenizer lies. A Hugging Face folder (spec/formats.md §6.1), or an RWKV
+/// checkpoint: its file, or the folder that it lies in with its tokenizer.
+/// </summary>
 public sealed class ModelFolder : IDisposable
 {
-    private readonly SafetensorsFolder _weights;
+    private readonly ModelWeights _weights;
 
-    private ModelFolder(string path, LlamaConfig config, GenerationConfig? generation, SafetensorsFolder weights)
+    private ModelFolder(string path, string directory, ModelConfig config, ModelWeights weights)
     {
-        Path = path;
-        Config = config;
-        Generation = generation;
-        _weights = weights;
-        Tokenizer = TokenizerFiles.Find(path);
+        (Path, Directory, Config, _weights) = (path, directory, config, weights);
+        Tensors = weights.Tensors;
+        string generation = In(directory, "generation_config.json");
+        Generation = File.Exists(generation) ? GenerationConfig.Read(generation) : null;
+        Tokenizer = TokenizerFiles.Find(directory);
     }
 
-    /// <summary>The folder.</summary>
+    /// <summary>The folder or file, as given.</summary>
     public string Path { get; }
 
-    /// <summary>What config.json says.</summary>
-    public LlamaConfig Config { get; }
+    /// <summary>The folder where tokenizer and generation_config.json are looked for: the given one, or that of the given file.</summary>
+    public string Directory { get; }
+
+    /// <summary>What config.json says, or the weights themselves.</summary>
+    public ModelConfig Config { get; }
 
     /// <summary>What generation_config.json says; null where it is absent.</summary>
     public GenerationConfig? Generation { get; }
 
-    /// <summary>The weights.</summary>
-    public ITensorSource Tensors => _weights;
+    /// <summary>The weights, under the names that the model asks for.</summary>
+    public ITensorSource Tensors { get; }
 
     /// <summary>Where the tokenizer's files lie.</summary>
     public TokenizerFiles Tokenizer { get; }
@@ -36,29 +43,54 @@ public sealed class ModelFolder : IDisposable
     /// <summary>The weight files, sorted by name.</summary>
     public IReadOnlyList<string> WeightFiles => _weights.Files;
 
+    /// <summary>config.json; null where the model has none.</summary>
+    public string? ConfigFile => Config.RawJson is null ? null : In(Directory, "config.json");
+
     /// <summary>What was odd but allowed in the weight files, one sentence each.</summary>
     public IReadOnlyList<string> Warnings => _weights.Warnings;
 
-    /// <summary>Opens a folder.</summary>
+    /// <summary>Opens a model's folder, or an RWKV checkpoint file.</summary>
     /// <exception cref="ModelFileException">
-    /// HF001 no config.json; HF013 no such folder, or a file; HF014 no safetensors weights; otherwise as <see cref="LlamaConfig.Read"/>,
-    /// <see cref="GenerationConfig.Read"/> and <see cref="SafetensorsFolder.Open"/>.
+    /// HF001 no config.json; HF013 no such folder, or a file that is no model's; HF014 no weights; otherwise as <see cref="LlamaConfig.Read"/>,
+    /// <see cref="RwkvConfig.Of"/>, <see cref="GenerationConfig.Read"/> and the readers of weights.
     /// </exception>
     public static ModelFolder Open(string path)
     {
         if (File.Exists(path))
-            throw new ModelFileException("HF013", path, "this is a file; give the folder that holds config.json and the weights");
-        if (!Directory.Exists(path))
-            throw new ModelFileException("HF013", Echo.Name(path), "there is no such folder; check the path (models are not downloaded)");
-        string config = In(path, "config.json"), generation = In(path, "generation_config.json");
+            return OpenFile(path);
+        if (!System.IO.Directory.Exists(path))
+            throw new ModelFileException("HF013", Echo.Name(path), "there is no such folder or file; check the path (models are not downloaded)");
+        string config = In(path, "config.json");
         if (!File.Exists(config) && File.Exists(In(path, "adapter_config.json")))
             throw new ModelFileException("HF001", path, "this is an adapter's folder, without config.json; give the folder of its base model here");
-        LlamaConfig read = LlamaConfig.Read(config);
-        if (!SafetensorsFolder.IsPresent(path))
-            throw new ModelFileException("HF014", path, File.Exists(In(path, "pytorch_model.bin")) || File.Exists(In(path, "pytorch_model.bin.index.json"))
-                ? "holds its weights only as pytorch_model.bin; save it again as safetensors"
-                : $"holds no weights: neither {SafetensorsFolder.SingleFile} nor {SafetensorsFolder.IndexFile}; fetch them from where the model came from");
-        return new ModelFolder(path, read, File.Exists(generation) ? GenerationConfig.Read(generation) : null, SafetensorsFolder.Open(path));
+        if (!File.Exists(config))
+            return With(ModelWeights.OfFolder(path), weights => new ModelFolder(path, path, RwkvConfig.IsPresent(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
+                : throw new ModelFileException("HF001", config, "config.json is missing, and the weights are not an RWKV model's, which would need none; give a folder that holds a Hugging Face model"), weights));
+        ModelConfig read = ModelConfigFile.Read(config);
+        return With(ModelWeights.OfFolder(path), weights => new ModelFolder(path, path, read is RwkvConfig rwkv ? ModelConfigFile.Complete(rwkv, weights.Tensors) : read, weights));
+    }
+
+    // A bare model.safetensors stands for its folder, whose other files it needs.
+    private static ModelFolder OpenFile(string path)
+    {
+        string directory = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
+        if (System.IO.Path.GetFileName(path) is SafetensorsFolder.SingleFile or SafetensorsFolder.IndexFile && File.Exists(In(directory, "config.json")))
+            return Open(directory);
+        return With(ModelWeights.OfFile(path), weights => new ModelFolder(path, directory, RwkvConfig.IsPresent(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
+            : throw new ModelFileException("HF013", path, "this file alone is no RWKV model; give the folder that holds config.json and the weights"), weights));
+    }
+
+    private static ModelFolder With(ModelWeights weights, Func<ModelWeights, ModelFolder> make)
+    {
+        try
+        {
+            return make(weights);
+        }
+        catch
+        {
+            weights.Tensors.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Reads every weight file once and tells name, size and SHA-256 of each, in the order of their names.</summary>
@@ -71,7 +103,7 @@ public sealed class ModelFolder : IDisposable
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Concat(files.Select(f => $"{f.Sha256}  {f.Name}\n")))));
 
     /// <inheritdoc/>
-    public void Dispose() => _weights.Dispose();
+    public void Dispose() => Tensors.Dispose();
 
     private static string In(string folder, string name) => System.IO.Path.Combine(folder, name);
 }

@@ -31,8 +31,7 @@ internal static class ModelInspection
     private static void Describe(Inspection found, LlamaConfig config)
     {
         found.Facts["model type"] = config.ModelType;
-        found.Facts["size"] = $"{config.LayerCount} layers, hidden {config.HiddenSize}, MLP {config.IntermediateSize}, "
-            + $"{config.HeadCount} heads of {config.HeadDim} ({config.KeyValueHeadCount} for keys and values)";
+        found.Facts["size"] = config.Describe();
         found.Facts["vocabulary"] = $"{config.VocabularySize} tokens, {(config.TiedEmbeddings ? "head tied to the embedding" : "own head")}";
         found.Facts["positions"] = $"{config.MaxPositions}";
     }
@@ -89,7 +88,7 @@ internal static class ModelInspection
         found.Problems.AddRange(problems.Take(Named).Select(p => new InspectionProblem("MD002", p)));
         if (problems.Count > Named)
             found.Problems.Add(new InspectionProblem("MD002", $"and {problems.Count - Named} more tensors that are missing or of another shape"));
-        string[] left = [.. weights.Tensors.Keys.Where(n => !wanted.ContainsKey(n) && !ModelLoader.IsDerived(n, config))];
+        string[] left = [.. weights.Tensors.Keys.Where(n => !wanted.ContainsKey(n) && !config.IsDerived(n))];
         if (left.Length > 0)
             found.Problems.Add(new InspectionProblem("MD001", $"{left.Length} tensors belong to no part of a {config.ModelType} model, among them {string.Join(", ", left.Take(5).Select(n => Echo.Name(n)))}"));
     }

@@ -19,7 +19,7 @@ internal sealed class LoadedModel : IDisposable
     private readonly bool owns;
     private AdaptedModel? adapted;
 
-    private LoadedModel(Device device, ModelFolder folder, Llama model, bool owns)
+    private LoadedModel(Device device, ModelFolder folder, CausalModel model, bool owns)
     {
         (Device, Folder, Model, this.owns) = (device, folder, model, owns);
         tokenizer = new Lazy<ModelTokenizer?>(() => TokenizerOf(folder));
@@ -35,7 +35,7 @@ internal sealed class LoadedModel : IDisposable
     public ModelFolder Folder { get; }
 
     /// <summary>The model.</summary>
-    public Llama Model { get; }
+    public CausalModel Model { get; }
 
     /// <summary>The adapter that it computes with, or null.</summary>
     public AdaptedModel? Adapted => adapted;
@@ -53,7 +53,7 @@ internal sealed class LoadedModel : IDisposable
     /// <exception cref="MarrowException">Something about the files, or about the choice, is wrong.</exception>
     public static LoadedModel Open(ModelChoice choice, DeviceOpener devices)
     {
-        ModelFolder folder = ModelFolder.Open(ModelPath.Folder(choice.Path));
+        ModelFolder folder = ModelFolder.Open(ModelPath.Checked(choice.Path));
         Device? device = null;
         try
         {
@@ -77,7 +77,7 @@ internal sealed class LoadedModel : IDisposable
         var matrices = choice.Matrices;
         DType activations = choice.ActivationsOn((device as KernelDevice)?.Capabilities, matrices ?? MatricesOf(folder));
         using PeftFolder? adapter = choice.Adapter is { } path ? PeftFolder.Open(path) : null;
-        Llama model = ModelLoader.Load(device, folder, matrices);
+        CausalModel model = ModelLoader.Load(device, folder, matrices);
         try
         {
             model.ActivationType = activations;
@@ -96,10 +96,10 @@ internal sealed class LoadedModel : IDisposable
 
     /// <summary>The tokenizer, for commands that cannot do without.</summary>
     /// <exception cref="MarrowException">TK013: the folder has none.</exception>
-    public ModelTokenizer RequireTokenizer() => Tokenizer ?? ModelTokenizer.Load(Folder.Path);
+    public ModelTokenizer RequireTokenizer() => Tokenizer ?? ModelTokenizer.Load(Folder.Directory);
 
     /// <summary>The tokenizer of a model folder; null where it has no file of one.</summary>
-    public static ModelTokenizer? TokenizerOf(ModelFolder folder) => folder.Tokenizer.Present.Any() ? ModelTokenizer.Load(folder.Path) : null;
+    public static ModelTokenizer? TokenizerOf(ModelFolder folder) => folder.Tokenizer.Present.Any() ? ModelTokenizer.Load(folder.Directory) : null;
 
     /// <summary>What the texts and ids of a model are read by.</summary>
     public static ModelVocabulary VocabularyOf(ModelFolder folder, ModelTokenizer? tokenizer) =>

@@ -1,20 +1,26 @@
 using Marrow.Formats;
-using Marrow.Formats.Safetensors;
 
 namespace Marrow.Host.Models;
 
 /// <summary>What <c>--model</c> and <c>model.path</c> may name.</summary>
 internal static class ModelPath
 {
-    private static readonly string[] NotRead = [".gguf", ".pth", ".pt", ".bin", ".ckpt"];
+    private static readonly string[] NotRead = [".gguf"];
 
-    /// <summary>The Hugging Face folder that is meant: the path itself, or that of its model.safetensors.</summary>
+    /// <summary>The path, unless its ending tells a kind of file that this version does not read.</summary>
+    /// <exception cref="MarrowException">MP001.</exception>
+    public static string Checked(string path)
+    {
+        RefuseUnread(path);
+        return path;
+    }
+
+    /// <summary>The folder where a model's tokenizer lies.</summary>
     /// <exception cref="MarrowException">MP001: a kind of file that this version does not read.</exception>
     public static string Folder(string path)
     {
         RefuseUnread(path);
-        return File.Exists(path) && Path.GetFileName(path) is SafetensorsFolder.SingleFile or SafetensorsFolder.IndexFile
-            ? Path.GetDirectoryName(Path.GetFullPath(path))! : path;
+        return File.Exists(path) ? Path.GetDirectoryName(Path.GetFullPath(path))! : path;
     }
 
     /// <summary>Throws where the name's ending tells a kind of file that this version does not read.</summary>

@@ -87,7 +87,7 @@ internal sealed class TrainingPlan : IDisposable
             // A look at the plan takes no folder; who wants to train hears of it then and now.
             warnings.Add(e.Message);
         }
-        ModelFolder folder = ModelFolder.Open(ModelPath.Folder(choice.Path));
+        ModelFolder folder = ModelFolder.Open(ModelPath.Checked(choice.Path));
         Device? device = null;
         try
         {
@@ -164,7 +164,7 @@ internal sealed class TrainingPlan : IDisposable
     private static (long All, long Trained, int? Layers) Layout(ModelFolder folder, JobSpec job, List<string> warnings)
     {
         using var device = new LayoutDevice();
-        using var model = new Llama(device, folder.Config, (_, shape) => new Tensor(device, shape));
+        using CausalModel model = ModelLoader.Build(device, folder.Config, (_, shape) => new Tensor(device, shape));
         long all = model.Weights.Sum(w => w.Value.Shape.Count);
         using FineTuning tuning = Tuning.Of(model, job, warnings);
         return (all, tuning.Parameters.Count, (tuning as AdaptedModel)?.Layers.Count);

@@ -97,7 +97,7 @@ internal static partial class TrainingRun
 
     private static RunManifest Describe(TrainingPlan plan, CancellationToken stopping) => new()
     {
-        Base = [FileHash.Of(Path.Combine(plan.Folder.Path, "config.json"), stopping), .. plan.Folder.HashWeights(stopping),
+        Base = [.. plan.Folder.ConfigFile is { } config ? [FileHash.Of(config, stopping)] : Array.Empty<FileHash>(), .. plan.Folder.HashWeights(stopping),
             .. plan.Folder.Tokenizer.Present.Select(file => FileHash.Of(file, stopping))],
         Data = [.. plan.Data.Files.Select(f => new FileHash(Path.GetFileName(f.Report.Path), InputFile.LengthOf(f.Report.Path), f.Report.Sha256))],
     };

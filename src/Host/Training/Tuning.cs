@@ -16,7 +16,7 @@ internal static class Tuning
     /// <param name="job">The job.</param>
     /// <param name="warnings">Gets what is odd but allowed.</param>
     /// <exception cref="MarrowException">TJ001: init_from goes with adapters only.</exception>
-    public static FineTuning Of(Llama model, JobSpec job, List<string> warnings)
+    public static FineTuning Of(CausalModel model, JobSpec job, List<string> warnings)
     {
         AdapterSpec spec = job.Adapter;
         if (spec.Method == "full")

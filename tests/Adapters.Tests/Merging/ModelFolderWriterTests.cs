@@ -23,7 +23,7 @@ public sealed class ModelFolderWriterTests : IDisposable
     public void A_merged_model_comes_back_with_everything_beside_its_weights()
     {
         using ModelFolder source = Source(DType.F32);
-        using Llama model = ModelLoader.Load(_device, source);
+        using CausalModel model = ModelLoader.Load(_device, source);
         using (var adapted = new AdaptedModel(model, new LoraConfig { R = 2 }, 1))
         {
             TinyLlama.Scramble(adapted);
@@ -35,7 +35,7 @@ public sealed class ModelFolderWriterTests : IDisposable
         foreach (string name in new[] { "tokenizer.json", "tokenizer_config.json", "generation_config.json" })
             Assert.Equal(File.ReadAllText(_folder["source", name]), File.ReadAllText(_folder["out", name]));
         using ModelFolder files = ModelFolder.Open(_folder["out"]);
-        using Llama again = ModelLoader.Load(_device, files);
+        using CausalModel again = ModelLoader.Load(_device, files);
         Assert.Equal(merged, TinyLlama.Logits(again, TinyLlama.Batch()));
     }
 
@@ -45,7 +45,7 @@ public sealed class ModelFolderWriterTests : IDisposable
     public void Weights_keep_the_type_of_the_source(DType type)
     {
         using ModelFolder source = Source(type);
-        using Llama model = ModelLoader.Load(_device, source);
+        using CausalModel model = ModelLoader.Load(_device, source);
         ModelFolderWriter.Write(_folder["out"], model, source);
         using ModelFolder files = ModelFolder.Open(_folder["out"]);
         Assert.All(files.Tensors.Tensors.Values, t => Assert.Equal(type, t.DType));
@@ -57,7 +57,7 @@ public sealed class ModelFolderWriterTests : IDisposable
     public void Another_type_and_shards_are_written_as_asked()
     {
         using ModelFolder source = Source(DType.F32);
-        using Llama model = ModelLoader.Load(_device, source);
+        using CausalModel model = ModelLoader.Load(_device, source);
         ModelFolderWriter.Write(_folder["out"], model, source, DType.BF16, maxShardBytes: 4000);
         using ModelFolder files = ModelFolder.Open(_folder["out"]);
         Assert.True(files.WeightFiles.Count > 2);
@@ -70,7 +70,7 @@ public sealed class ModelFolderWriterTests : IDisposable
     public void An_untied_head_is_written_and_the_configuration_says_so()
     {
         using ModelFolder source = Source(DType.BF16, tied: true);
-        using Llama model = ModelLoader.Load(_device, source);
+        using CausalModel model = ModelLoader.Load(_device, source);
         using (var adapted = new AdaptedModel(model, new MissConfig { R = 2, Targets = new() { ModulesToSave = ["lm_head"] } }, 1))
         {
             TinyLlama.Scramble(adapted);
@@ -78,9 +78,9 @@ public sealed class ModelFolderWriterTests : IDisposable
         }
         ModelFolderWriter.Write(_folder["out"], model, source);
         using ModelFolder files = ModelFolder.Open(_folder["out"]);
-        Assert.False(files.Config.TiedEmbeddings);
+        Assert.False(((LlamaConfig)files.Config).TiedEmbeddings);
         Assert.Equal(DType.BF16, files.Tensors.Tensors["lm_head.weight"].DType);
-        using Llama again = ModelLoader.Load(_device, files);
+        using CausalModel again = ModelLoader.Load(_device, files);
         Assert.Equal(TinyLlama.Logits(model, TinyLlama.Batch()), TinyLlama.Logits(again, TinyLlama.Batch()));
     }
 
@@ -88,7 +88,7 @@ public sealed class ModelFolderWriterTests : IDisposable
     public void The_source_itself_and_an_unmerged_adapter_are_refused()
     {
         using ModelFolder source = Source(DType.F32);
-        using Llama model = ModelLoader.Load(_device, source);
+        using CausalModel model = ModelLoader.Load(_device, source);
         Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["source"], model, source)).Code);
         Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["out"], model, source, DType.I8)).Code);
         using var adapted = new AdaptedModel(model, new MissConfig { R = 2 }, 1);

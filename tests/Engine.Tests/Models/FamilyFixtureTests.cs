@@ -38,7 +38,7 @@ public sealed class FamilyFixtureTests(KernelDevices devices, ITestOutputHelper 
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
         JsonElement one = json.RootElement.GetProperty("cases")[index];
         using SafetensorsFile weights = SafetensorsFile.Open(Path.ChangeExtension(path, ".safetensors"));
-        using Llama model = ModelLoader.Load(device, LlamaConfig.Parse(json.RootElement.GetProperty("config").GetRawText(), path), weights);
+        using CausalModel model = ModelLoader.Load(device, LlamaConfig.Parse(json.RootElement.GetProperty("config").GetRawText(), path), weights);
         using ParameterSet parameters = Tiny.TrainAll(model);
         TokenDataset data = Sequences(json.RootElement, one);
         Assert.Equal(index + 1, data.Count);

@@ -34,7 +34,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
     {
         if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
             return;
-        using Llama model = Load(device, root, folder, matrices);
+        using CausalModel model = Load(device, root, folder, matrices);
         if (folder == "model_bf16" && matrices is null)
             Assert.Equal(DType.BF16, model.Head.Value.DType);
         TokenDataset data = Batch(root);
@@ -55,7 +55,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
         if (!Fixtures.Find(output, "llama_a", out string root))
             return;
         using var device = new CpuDevice(2);
-        using Llama rounded = Load(device, root, "model", DType.BF16), stored = Load(device, root, "model_bf16");
+        using CausalModel rounded = Load(device, root, "model", DType.BF16), stored = Load(device, root, "model_bf16");
         foreach ((Layers.Weight a, Layers.Weight b) in rounded.Weights.Zip(stored.Weights).Where(w => w.First.Value.Shape.Rank == 2))
         {
             Assert.Equal((DType.BF16, DType.BF16), (a.Value.DType, b.Value.DType));
@@ -74,7 +74,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
     {
         if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
             return;
-        using Llama model = Load(device, root, "model");
+        using CausalModel model = Load(device, root, "model");
         using ParameterSet parameters = Tiny.TrainAll(model);
         model.ActivationCheckpointing = checkpointing;
         using var tape = new Tape(device) { Recording = true, Training = true };
@@ -103,7 +103,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
     {
         if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
             return;
-        using Llama model = Load(device, root, "model_bf16");
+        using CausalModel model = Load(device, root, "model_bf16");
         model.ActivationType = DType.BF16;
         using var tape = new Tape(device) { Recording = true, Training = true };
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(root, "expected_bf16_weights.safetensors"));
@@ -139,7 +139,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
     {
         if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
             return;
-        using Llama model = Load(device, root, "model");
+        using CausalModel model = Load(device, root, "model");
         using ParameterSet parameters = Tiny.TrainAll(model);
         float[] start = parameters.Values.ToArray();
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(root, "full", "expected.json")));
@@ -165,7 +165,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
         Assert.InRange(relative, 0, 5e-4);
     }
 
-    private static Llama Load(Device device, string root, string folder, DType? matrices = null)
+    private static CausalModel Load(Device device, string root, string folder, DType? matrices = null)
     {
         using ModelFolder files = ModelFolder.Open(Path.Combine(root, folder));
         return ModelLoader.Load(device, files, matrices);

@@ -149,7 +149,7 @@ public sealed class KernelDeviceTrainingTests(KernelDevices devices, ITestOutput
         using var tape = new Tape(device);
         float[] whole = model.Logits(tape, Tiny.Batch(TokenDataset.From([new(ids, ids)]), 0)).ToArray();
         double limit = (activations == DType.F32 ? 2e-5 : 2e-2) * whole.Max(MathF.Abs);
-        using KeyValueCache cache = model.CreateCache(30);
+        using SequenceState cache = model.CreateState(30);
         for (int at = 0, step = 1; at < 30; at += step, step = Math.Min(step + 2, 30 - at))
         {
             Tensor last = model.Next(tape, ids.AsSpan(at, step), cache);

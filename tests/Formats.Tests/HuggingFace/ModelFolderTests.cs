@@ -89,11 +89,12 @@ public sealed class ModelFolderTests(ITestOutputHelper output) : IDisposable
             return;
         using ModelFolder model = ModelFolder.Open(path);
         Assert.Equal(files, model.WeightFiles.Count);
-        Assert.Equal((257, 64, 176, 2, 4, 2, 16), (model.Config.VocabularySize, model.Config.HiddenSize, model.Config.IntermediateSize,
-            model.Config.LayerCount, model.Config.HeadCount, model.Config.KeyValueHeadCount, model.Config.HeadDim));
-        Assert.Equal((1e-5, 10_000.0, 128, false), (model.Config.RmsNormEps, model.Config.RopeTheta, model.Config.MaxPositions, model.Config.TiedEmbeddings));
-        model.Tensors.Require("model.layers.1.self_attn.k_proj.weight", model.Config.KeyValueHeadCount * model.Config.HeadDim, model.Config.HiddenSize);
-        Assert.Equal(model.Config.RawJson, File.ReadAllText(Path.Combine(path, "config.json")));
+        var config = (LlamaConfig)model.Config;
+        Assert.Equal((257, 64, 176, 2, 4, 2, 16), (config.VocabularySize, config.HiddenSize, config.IntermediateSize,
+            config.LayerCount, config.HeadCount, config.KeyValueHeadCount, config.HeadDim));
+        Assert.Equal((1e-5, 10_000.0, 128, false), (config.RmsNormEps, config.RopeTheta, config.MaxPositions, config.TiedEmbeddings));
+        model.Tensors.Require("model.layers.1.self_attn.k_proj.weight", config.KeyValueHeadCount * config.HeadDim, config.HiddenSize);
+        Assert.Equal(config.RawJson, File.ReadAllText(Path.Combine(path, "config.json")));
     }
 
     private static void Refused(string code, string says, string path)

@@ -1,0 +1,46 @@
+using Marrow.Formats.Safetensors;
+
+namespace Marrow.Formats.HuggingFace;
+
+/// <summary>The weight files of a model, opened: one file, or the shards of a folder.</summary>
+/// <param name="Tensors">Their tensors.</param>
+/// <param name="Files">The files, sorted by name.</param>
+/// <param name="Warnings">What was odd but allowed, one sentence each.</param>
+internal sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> Files, IReadOnlyList<string> Warnings)
+{
+    private const string Remedy = "fetch them from where the model came from";
+
+    /// <summary>Opens a weight file by its ending.</summary>
+    /// <exception cref="ModelFileException">HF013 a kind of file that is not read; otherwise as the reader of its kind.</exception>
+    public static ModelWeights OfFile(string path)
+    {
+        switch (Path.GetExtension(path).ToLowerInvariant())
+        {
+            case ".safetensors":
+                SafetensorsFile file = SafetensorsFile.Open(path);
+                return new ModelWeights(file, [path], file.Warnings);
+            default:
+                throw new ModelFileException("HF013", path, "is no weight file that can be read; give a model's folder, or a .safetensors file of an RWKV model");
+        }
+    }
+
+    /// <summary>Opens the weights of a folder: safetensors, or the one checkpoint file that lies there.</summary>
+    /// <exception cref="ModelFileException">HF014 there are none, or several to choose from; otherwise as the reader of their kind.</exception>
+    public static ModelWeights OfFolder(string folder)
+    {
+        if (SafetensorsFolder.IsPresent(folder))
+        {
+            SafetensorsFolder weights = SafetensorsFolder.Open(folder);
+            return new ModelWeights(weights, weights.Files, weights.Warnings);
+        }
+        string[] files = [.. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors").Order(StringComparer.Ordinal)];
+        return files switch
+        {
+            [var only] => OfFile(only),
+            [] => throw new ModelFileException("HF014", folder, File.Exists(Path.Combine(folder, "pytorch_model.bin.index.json"))
+                ? "holds its weights only as several .bin files; save it again as safetensors"
+                : $"holds no weights: neither {SafetensorsFolder.SingleFile} nor {SafetensorsFolder.IndexFile}; {Remedy}"),
+            _ => throw new ModelFileException("HF014", folder, $"holds {files.Length} weight files ({string.Join(", ", files.Take(5).Select(f => Echo.Name(Path.GetFileName(f))))}); give the path of the one that is meant"),
+        };
+    }
+}

@@ -29,6 +29,9 @@ public abstract class CausalModel : IDisposable
     /// <summary>The linear layers that adapters can attach to, in order; the head is not among them.</summary>
     public abstract IReadOnlyList<LinearLayer> Linears { get; }
 
+    /// <summary>What the recurrent layers start from, in order; empty for models without.</summary>
+    public virtual IReadOnlyList<InitialState> InitialStates => [];
+
     /// <summary>The module that maps hidden states to logits, [V, C]; the embedding itself where they are tied.</summary>
     public abstract Weight Head { get; }
 

@@ -10,6 +10,9 @@ public abstract class Node
     /// <summary>The op's result, whose gradient backward receives.</summary>
     internal Tensor Output { get; set; } = null!;
 
+    /// <summary>A second result; null for most ops. Backward runs when either has a gradient, with zeros for <see cref="Output"/>'s where it has none.</summary>
+    internal Tensor? Second { get; set; }
+
     /// <summary>The tape that recorded it.</summary>
     protected Tape Tape => Output.Tape!;
 

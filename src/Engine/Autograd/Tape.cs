@@ -126,7 +126,7 @@ public sealed class Tape : IDisposable
     public bool Tracks(Tensor a, Tensor? b = null, Tensor? c = null) =>
         Recording && (a.NeedsGrad || (b?.NeedsGrad ?? false) || (c?.NeedsGrad ?? false));
 
-    /// <summary>A node to fill and <see cref="Record"/>.</summary>
+    /// <summary>A node to fill and <see cref="Record{T}(T, Tensor)"/>.</summary>
     public T Rent<T>() where T : Node, new()
     {
         Stack<Node> pool = PoolOf(typeof(T));
@@ -137,8 +137,17 @@ public sealed class Tape : IDisposable
     public void Record<T>(T node, Tensor output) where T : Node
     {
         node.Output = output;
+        node.Second = null;
         output.NeedsGrad = true;
         _nodes.Add(node);
+    }
+
+    /// <summary>Records that <paramref name="node"/> made two results; its backward finds the second's gradient, if it has one, at that tensor.</summary>
+    public void Record<T>(T node, Tensor output, Tensor second) where T : Node
+    {
+        Record(node, output);
+        node.Second = second;
+        second.NeedsGrad = true;
     }
 
     /// <summary>
@@ -183,12 +192,14 @@ public sealed class Tape : IDisposable
         {
             Node node = _nodes[^1];
             _nodes.RemoveAt(_nodes.Count - 1);
-            if (node.Output.Grad is { } grad)
+            if (node.Output.Grad is not null || node.Second?.Grad is not null)
             {
                 int scope = Open();
-                node.Backward(grad);
+                node.Backward(node.Output.Grad ?? SumOf(node.Output)!);
                 Close(scope);
                 DropGrad(node.Output);
+                if (node.Second?.Grad is not null)
+                    DropGrad(node.Second);
             }
             Return(node);
         }

@@ -28,6 +28,11 @@ internal unsafe interface ILanes<V> where V : struct
 
     static abstract V Multiply(V a, V b);
 
+    static abstract V Add(V a, V b);
+
+    /// <summary>The sum of the 128-bit parts.</summary>
+    static abstract Vector128<float> AddParts(V value);
+
     /// <summary>In each 128-bit part: a0 b0 a1 b1.</summary>
     static abstract V UnpackLow(V a, V b);
 
@@ -59,6 +64,10 @@ internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>>
     public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> c) => Vector512.MultiplyAddEstimate(a, b, c);
 
     public static Vector512<float> Multiply(Vector512<float> a, Vector512<float> b) => a * b;
+
+    public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => a + b;
+
+    public static Vector128<float> AddParts(Vector512<float> value) => Lanes256.AddParts(value.GetLower() + value.GetUpper());
 
     public static Vector512<float> UnpackLow(Vector512<float> a, Vector512<float> b) => Avx512F.UnpackLow(a, b);
 
@@ -93,6 +102,10 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
 
     public static Vector256<float> Multiply(Vector256<float> a, Vector256<float> b) => a * b;
 
+    public static Vector256<float> Add(Vector256<float> a, Vector256<float> b) => a + b;
+
+    public static Vector128<float> AddParts(Vector256<float> value) => value.GetLower() + value.GetUpper();
+
     public static Vector256<float> UnpackLow(Vector256<float> a, Vector256<float> b) => Avx.UnpackLow(a, b);
 
     public static Vector256<float> UnpackHigh(Vector256<float> a, Vector256<float> b) => Avx.UnpackHigh(a, b);
@@ -124,6 +137,10 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
 
     public static Vector128<float> Multiply(Vector128<float> a, Vector128<float> b) => a * b;
 
+    public static Vector128<float> Add(Vector128<float> a, Vector128<float> b) => a + b;
+
+    public static Vector128<float> AddParts(Vector128<float> value) => value;
+
     public static Vector128<float> UnpackLow(Vector128<float> a, Vector128<float> b) =>
         Sse.IsSupported ? Sse.UnpackLow(a, b)
         : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(a, b)
@@ -135,4 +152,18 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
         : Vector128.Create(a[2], b[2], a[3], b[3]);
 
     public static void StoreParts(Vector128<float> value, float* to, nint stride) => value.Store(to);
+}
+
+/// <summary>Sums across the lanes of vectors.</summary>
+internal static class LaneSums<L, V>
+    where L : struct, ILanes<V>
+    where V : struct
+{
+    /// <summary>(Σ a, Σ b, Σ c, Σ d).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Four(V a, V b, V c, V d)
+    {
+        V ac = L.Add(L.UnpackLow(a, c), L.UnpackHigh(a, c)), bd = L.Add(L.UnpackLow(b, d), L.UnpackHigh(b, d));
+        return L.AddParts(L.Add(L.UnpackLow(ac, bd), L.UnpackHigh(ac, bd)));
+    }
 }

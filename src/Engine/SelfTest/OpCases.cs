@@ -3,12 +3,13 @@ using Marrow.Formats;
 namespace Marrow.Engine.SelfTest;
 
 /// <summary>The rows: every op at ordinary, tiny and awkward sizes.</summary>
-public static class OpCases
+public static partial class OpCases
 {
     /// <summary>All cases.</summary>
     public static IEnumerable<OpCase> All =>
     [
         .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(),
+        .. LayerNorms(), .. TokenShifts(), .. PlainProducts(),
     ];
 
     private static IEnumerable<OpCase> Norms()

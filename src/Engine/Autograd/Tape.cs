@@ -85,10 +85,19 @@ public sealed class Tape : IDisposable
     }
 
     /// <summary>A second tensor on the same buffer, for ops that work in place; <paramref name="of"/> must not be read afterwards.</summary>
-    public Tensor Alias(Tensor of)
+    public Tensor Alias(Tensor of) => Slice(of, 0, of.Shape);
+
+    /// <summary>
+    /// A second tensor on a part of a buffer, held by the current scope like an activation: for ops that read or write a part of a weight or of a gradient.
+    /// <paramref name="first"/> counts elements. Unlike <see cref="Tensor.View"/> it is pooled. Gradients are not its own.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The part reaches beyond <paramref name="of"/>.</exception>
+    public Tensor Slice(Tensor of, long first, Shape shape)
     {
+        if (first < 0 || first + shape.Count > of.Shape.Count)
+            throw new ArgumentOutOfRangeException(nameof(first), $"slice {shape} at {first} of {of}");
         Tensor tensor = NextObject();
-        tensor.Attach(of.Buffer, of.Offset, of.Shape, of.DType);
+        tensor.Attach(of.Buffer, of.Offset + of.DType.Bytes(first), shape, of.DType);
         return tensor;
     }
 

@@ -41,6 +41,26 @@ internal static class Check
             Fail(op, $"{name} is {x}, type F32 is needed{(x.Device is KernelDevice ? " or BF16" : $": device {x.Device.Name} computes activations in F32 only")}.");
     }
 
+    /// <summary>A vector of fp32 with one element for each of <paramref name="channels"/> channels, of any rank: [C], [1, 1, C].</summary>
+    public static void Channels(string op, Tensor x, string name, int channels)
+    {
+        Type(op, x, name, DType.F32);
+        if (x.Shape.Count != channels)
+            Fail(op, $"{name} is {x}, {channels} elements are needed, one for each channel.");
+    }
+
+    /// <summary>The starts of sequences in <paramref name="rows"/> concatenated rows: [S+1] i32, from 0 to the rows, never falling.</summary>
+    public static void Starts(string op, Tensor starts, int rows)
+    {
+        Type(op, starts, "starts", DType.I32);
+        ReadOnlySpan<int> values = starts.OnHost;
+        bool rising = values.Length >= 2 && values[0] == 0 && values[^1] == rows;
+        for (int s = 1; s < values.Length; s++)
+            rising &= values[s] >= values[s - 1];
+        if (!rising)
+            Fail(op, $"starts ({starts}) must rise from 0 to the {rows} rows.");
+    }
+
     public static void True(string op, [DoesNotReturnIf(false)] bool holds, string message)
     {
         if (!holds)

@@ -32,10 +32,10 @@ public sealed class DecoderBlock : ISegment
     public Tensor Forward(Tensor x, in Rows rows, bool checkpoint)
     {
         _rows = rows;
-        return checkpoint ? Checkpoint.Run(this, x) : ((ISegment)this).Forward(x);
+        return checkpoint ? Checkpoint.Run(this, x) : ((ISegment)this).Forward(x, null);
     }
 
-    Tensor ISegment.Forward(Tensor x)
+    Tensor ISegment.Forward(Tensor x, Tensor? side)
     {
         Tape tape = x.Tape!;
         int scope = tape.Open();

@@ -83,6 +83,16 @@ public sealed class Llama : CausalModel
         _head = Own(new Weight("lm_head.weight", copy));
     }
 
+    /// <summary>Start values: N(0, 0.02²), norms 1, biases 0, output projections scaled by 1/√(2L).</summary>
+    internal static void Fill(ModelConfig config, string name, Shape shape, float[] values, Training.SeededRandom random)
+    {
+        bool output = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+        if (shape.Rank == 2)
+            random.FillNormal(values, 0.02f / (output ? MathF.Sqrt(2 * config.LayerCount) : 1f));
+        else if (name.EndsWith("norm.weight", StringComparison.Ordinal))
+            values.AsSpan().Fill(1f);
+    }
+
     /// <inheritdoc/>
     protected override Tensor Hidden(Tensor tokens, in Rows rows, int longest)
     {

@@ -55,17 +55,7 @@ public sealed class FamilyFixtureTests(KernelDevices devices, ITestOutputHelper 
         JsonElement gradients = one.GetProperty("gradients");
         Assert.Equal(gradients.EnumerateObject().Select(g => g.Name).Order(), parameters.Parameters.Select(p => p.Name).Order());
         foreach (Parameter parameter in parameters.Parameters)
-            Check(parameter.Name, gradients.GetProperty(parameter.Name), parameter.Value.Grad!.ToArray());
-    }
-
-    private static void Check(string name, JsonElement summary, float[] found)
-    {
-        double largest = summary.GetProperty("absmax").GetDouble(), limit = 5e-5 * largest, l2 = summary.GetProperty("l2").GetDouble();
-        Compare.Largest(Numbers(summary.GetProperty("first4")), found.AsSpan(0, 4), limit, name);
-        Assert.Equal(l2, Math.Sqrt(found.Sum(x => (double)x * x)), 2e-5 * l2);
-        Assert.Equal(summary.GetProperty("sum").GetDouble(), found.Sum(x => (double)x), limit * Math.Sqrt(found.Length));
-        Assert.Equal(largest, Math.Abs(found[summary.GetProperty("argabsmax").GetInt32()]), limit);
-        Assert.InRange(found.Max(MathF.Abs), 0, largest + limit);
+            Summaries.Check(parameter.Name, gradients.GetProperty(parameter.Name), parameter.Value.Grad!.ToArray());
     }
 
     // The file's labels stand at the row that predicts them; ours stand at the token.

@@ -8,7 +8,7 @@ public static partial class OpCases
     /// <summary>All cases.</summary>
     public static IEnumerable<OpCase> All =>
     [
-        .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(), .. Wkv7(),
+        .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(), .. Wkv7(), .. Wkv6(),
     ];
 
     private static IEnumerable<OpCase> Norms()

@@ -40,6 +40,9 @@ public abstract class CausalModel : IDisposable
     /// <summary>The longest sequence that the model was made for.</summary>
     public abstract int MaxPositions { get; }
 
+    /// <summary>The soft cap of the logits; 0 for none.</summary>
+    public virtual float LogitSoftCap => 0;
+
     /// <summary>Whether blocks are computed again in backward instead of keeping their activations.</summary>
     public bool ActivationCheckpointing { get; set; }
 
@@ -75,7 +78,7 @@ public abstract class CausalModel : IDisposable
             for (int t = batch.Starts[s]; t < batch.Starts[s + 1]; t++)
                 _targets[t] = t + 1 < batch.Starts[s + 1] ? batch.Labels[t + 1] : TokenExample.Ignore;
         }
-        return Ops.LinearCrossEntropy(x, Head.Value, tape.Upload(_targets.AsSpan(0, batch.TokenCount)), scale, out rowLoss);
+        return Ops.LinearCrossEntropy(x, Head.Value, tape.Upload(_targets.AsSpan(0, batch.TokenCount)), scale, out rowLoss, LogitSoftCap);
     }
 
     /// <summary>Logits of every row of a batch: [N, V].</summary>
@@ -122,7 +125,8 @@ public abstract class CausalModel : IDisposable
     private Tensor HeadOf(Tape tape, Tensor x)
     {
         tape.ActivationType = DType.F32;
-        return Ops.Linear(x, Head.Value);
+        Tensor logits = Ops.Linear(x, Head.Value);
+        return LogitSoftCap > 0 ? Ops.SoftCap(logits, LogitSoftCap) : logits;
     }
 
     private Tensor Run(Tape tape, TokenBatch batch)

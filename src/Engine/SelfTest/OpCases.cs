@@ -3,12 +3,12 @@ using Marrow.Formats;
 namespace Marrow.Engine.SelfTest;
 
 /// <summary>The rows: every op at ordinary, tiny and awkward sizes.</summary>
-public static class OpCases
+public static partial class OpCases
 {
     /// <summary>All cases.</summary>
     public static IEnumerable<OpCase> All =>
     [
-        .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(),
+        .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(), .. GemmaOps(),
     ];
 
     private static IEnumerable<OpCase> Norms()
@@ -27,7 +27,7 @@ public static class OpCases
         }
     }
 
-    private static NdArray NormAndSum(NdArray sum, NdArray w) => RmsNormNode.Reference(sum, w, 1e-5f).Zip(sum, (x, y) => x + y);
+    private static NdArray NormAndSum(NdArray sum, NdArray w, double offset = 0) => RmsNormNode.Reference(sum, w, 1e-5f, offset).Zip(sum, (x, y) => x + y);
 
     private static IEnumerable<OpCase> Products()
     {

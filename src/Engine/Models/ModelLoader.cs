@@ -56,7 +56,7 @@ public static class ModelLoader
             if (config is RwkvConfig rwkv)
                 RwkvStart.Fill(rwkv, name, shape, values, random);
             else
-                Llama.Fill(config, name, shape, values, random);
+                Llama.Fill((LlamaConfig)config, name, shape, values, random);
             return Tensor.Of(device, shape, values);
         });
     }

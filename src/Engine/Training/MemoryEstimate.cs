@@ -57,6 +57,9 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
         // WKV's backward is the widest place: the gradients of all that it reads.
         long passing = each * 10 * c;
         long all = config.LayerCount * (activationCheckpointing ? each * c : block) + each * c;
+        // RWKV-7's first block hands its values to the others, and is not computed again.
+        if (activationCheckpointing && config.Version == 7)
+            all += block;
         long logit = sizeof(float) + (activations == DType.F32 ? 0 : each);
         long logits = LinearCrossEntropyNode.ChunkFor(batchTokens, config.VocabularySize) * (logit * config.VocabularySize + each * 2 * c);
         return new MemoryEstimate(WeightBytes(config, matrices), 4 * sizeof(float) * trainableValues, batchTokens * all,

@@ -9,7 +9,7 @@ public static partial class OpCases
     public static IEnumerable<OpCase> All =>
     [
         .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(),
-        .. Wkv7(), .. LayerNorms(), .. TokenShifts(), .. PlainProducts(), .. Wkv6(), .. GemmaOps(),
+        .. Wkv7(), .. LayerNorms(), .. TokenShifts(), .. PlainProducts(), .. Wkv6(), .. GemmaOps(), .. Maps(), .. KeysAndValues(),
     ];
 
     private static IEnumerable<OpCase> Norms()

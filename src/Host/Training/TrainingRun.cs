@@ -99,7 +99,7 @@ internal static partial class TrainingRun
     {
         Base = [.. plan.Folder.ConfigFile is { } config ? [FileHash.Of(config, stopping)] : Array.Empty<FileHash>(), .. plan.Folder.HashWeights(stopping),
             .. plan.Folder.Tokenizer.Present.Select(file => FileHash.Of(file, stopping))],
-        Data = [.. plan.Data.Files.Select(f => new FileHash(Path.GetFileName(f.Report.Path), InputFile.LengthOf(f.Report.Path), f.Report.Sha256))],
+        Data = [.. plan.Data.Files.SelectMany(f => f.Report.Files)],
     };
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{message}")]

@@ -42,7 +42,7 @@ public static class ModelLoader
         _ => throw new ArgumentException($"no model of {config.GetType().Name}", nameof(config)),
     };
 
-    /// <summary>A model with random weights: N(0, 0.02²), norms 1, biases 0, output projections scaled by 1/√(2L).</summary>
+    /// <summary>A model with random weights: N(0, 0.02²), norms multiplying by 1, biases 0, output projections scaled by 1/√(2L).</summary>
     public static Llama Create(Device device, LlamaConfig config, ulong seed)
     {
         ulong site = 0;
@@ -54,7 +54,7 @@ public static class ModelLoader
             if (shape.Rank == 2)
                 random.FillNormal(values, 0.02f / (output ? MathF.Sqrt(2 * config.LayerCount) : 1f));
             else if (name.EndsWith("norm.weight", StringComparison.Ordinal))
-                values.AsSpan().Fill(1f);
+                values.AsSpan().Fill(1f - config.NormOffset);
             return Tensor.Of(device, shape, values);
         });
     }

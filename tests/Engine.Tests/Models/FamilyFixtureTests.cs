@@ -12,7 +12,7 @@ using Xunit.Abstractions;
 
 namespace Marrow.Engine.Tests.Models;
 
-/// <summary>Members of the family with rope scaling, biases, head norms and tied embeddings against another program in double precision, single and packed.</summary>
+/// <summary>Members of the family with rope scaling, biases, head norms, tied embeddings and soft caps against another program in double precision, single and packed.</summary>
 [Collection(KernelDeviceTests.Name)]
 public sealed class FamilyFixtureTests(KernelDevices devices, ITestOutputHelper output)
 {
@@ -22,7 +22,7 @@ public sealed class FamilyFixtureTests(KernelDevices devices, ITestOutputHelper 
         {
             var cases = new TheoryData<string, string, int>();
             foreach (string kind in new[] { "cpu", "opencl", "cuda" })
-                foreach (string name in new[] { "llama3-rope", "qwen2-yarn", "qwen3" })
+                foreach (string name in new[] { "llama3-rope", "qwen2-yarn", "qwen3", "gemma2" })
                     foreach (int index in new[] { 0, 1 })
                         cases.Add(kind, name, index);
             return cases;

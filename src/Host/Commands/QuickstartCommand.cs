@@ -105,7 +105,7 @@ internal static class QuickstartCommand
     private static string OwnJob() => """
         # A job for a model of your own: change the three paths.
         schema: marrow/job/v1
-        model: { path: models/my-model }        # a Hugging Face folder of a llama, mistral, qwen2 or qwen3 model
+        model: { path: models/my-model }        # a Hugging Face folder of a llama, mistral, qwen2, qwen3, gemma2 or gemma3_text model
         adapter: { method: bone, r: 16 }        # or lora, miss, mini, bat; or full for all weights
         data:
           train: train.jsonl                    # {"messages": [{"role": "user", "content": …}, {"role": "assistant", "content": …}]} on each line

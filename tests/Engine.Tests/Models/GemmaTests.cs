@@ -98,7 +98,7 @@ public sealed class GemmaTests(KernelDevices devices, ITestOutputHelper output)
         int[] ids = Tiny.Data(1, 30, 30).Ids(0).ToArray();
         using var tape = new Tape(device);
         float[] whole = model.Logits(tape, Tiny.Batch(TokenDataset.From([new(ids, ids)]), 0)).ToArray();
-        using var cache = model.CreateCache(30);
+        using SequenceState cache = model.CreateState(30);
         for (int at = 0, step = 1; at < 30; at += step, step = Math.Min(step + 2, 30 - at))
         {
             float[] last = model.Next(tape, ids.AsSpan(at, step), cache).ToArray();

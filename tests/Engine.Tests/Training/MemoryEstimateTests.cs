@@ -14,6 +14,7 @@ public sealed class MemoryEstimateTests(KernelDevices devices, ITestOutputHelper
     public static TheoryData<string, bool, string, DType> Cases => new()
     {
         { "llama", false, "cpu", DType.F32 }, { "llama", true, "cpu", DType.F32 }, { "qwen3", false, "cpu", DType.F32 }, { "qwen3", true, "cpu", DType.F32 },
+        { "gemma3_text", false, "cpu", DType.F32 }, { "gemma3_text", true, "cpu", DType.F32 },
         { "llama", false, "opencl", DType.F32 }, { "llama", false, "opencl", DType.BF16 }, { "qwen3", false, "opencl", DType.BF16 },
     };
 
@@ -25,7 +26,7 @@ public sealed class MemoryEstimateTests(KernelDevices devices, ITestOutputHelper
             return;
         LlamaConfig config = Tiny.Config with
         {
-            ModelType = type, QueryKeyNorm = type == "qwen3", TiedEmbeddings = type == "qwen3", LayerCount = 5, HiddenSize = 64, HeadDim = 16, IntermediateSize = 160, VocabularySize = 700,
+            ModelType = type, QueryKeyNorm = type != "llama", TiedEmbeddings = type != "llama", OutputNorms = type == "gemma3_text", GeluGate = type == "gemma3_text", LayerCount = 5, HiddenSize = 64, HeadDim = 16, IntermediateSize = 160, VocabularySize = 700,
         };
         TokenDataset data = Tiny.Data(4, 150, 150);
         using Llama model = ModelLoader.Create(device, config, 1);

@@ -16,6 +16,7 @@ public sealed class MemoryEstimateTests(KernelDevices devices, ITestOutputHelper
         { "llama", false, "cpu", DType.F32 }, { "llama", true, "cpu", DType.F32 }, { "qwen3", false, "cpu", DType.F32 }, { "qwen3", true, "cpu", DType.F32 },
         { "gemma3_text", false, "cpu", DType.F32 }, { "gemma3_text", true, "cpu", DType.F32 },
         { "llama", false, "opencl", DType.F32 }, { "llama", false, "opencl", DType.BF16 }, { "qwen3", false, "opencl", DType.BF16 },
+        { "gemma3_text", false, "opencl", DType.BF16 },
     };
 
     [Theory]

@@ -16,7 +16,9 @@ public sealed class MemoryEstimateTests(KernelDevices devices, ITestOutputHelper
     {
         { "llama", false, "cpu", DType.F32 }, { "llama", true, "cpu", DType.F32 }, { "qwen3", false, "cpu", DType.F32 }, { "qwen3", true, "cpu", DType.F32 },
         { "rwkv7", false, "cpu", DType.F32 }, { "rwkv7", true, "cpu", DType.F32 }, { "rwkv6", false, "cpu", DType.F32 }, { "rwkv6", true, "cpu", DType.F32 },
+        { "gemma3_text", false, "cpu", DType.F32 }, { "gemma3_text", true, "cpu", DType.F32 },
         { "llama", false, "opencl", DType.F32 }, { "llama", false, "opencl", DType.BF16 }, { "qwen3", false, "opencl", DType.BF16 },
+        { "gemma3_text", false, "opencl", DType.BF16 },
     };
 
     [Theory]
@@ -31,7 +33,7 @@ public sealed class MemoryEstimateTests(KernelDevices devices, ITestOutputHelper
         }
         : Tiny.Config with
         {
-            ModelType = type, QueryKeyNorm = type == "qwen3", TiedEmbeddings = type == "qwen3", LayerCount = 5, HiddenSize = 64, HeadDim = 16, IntermediateSize = 160, VocabularySize = 700,
+            ModelType = type, QueryKeyNorm = type != "llama", TiedEmbeddings = type != "llama", OutputNorms = type == "gemma3_text", GeluGate = type == "gemma3_text", LayerCount = 5, HiddenSize = 64, HeadDim = 16, IntermediateSize = 160, VocabularySize = 700,
         };
         TokenDataset data = Tiny.Data(4, 150, 150);
         using CausalModel model = ModelLoader.Create(device, config, 1);

@@ -9,7 +9,7 @@ public static partial class OpCases
     public static IEnumerable<OpCase> All =>
     [
         .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(),
-        .. Wkv7(), .. LayerNorms(), .. TokenShifts(), .. PlainProducts(),
+        .. Wkv7(), .. Wkv6(), .. LayerNorms(), .. TokenShifts(), .. PlainProducts(),
     ];
 
     private static IEnumerable<OpCase> Norms()

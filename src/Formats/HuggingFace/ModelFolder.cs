@@ -16,7 +16,6 @@ public sealed class ModelFolder : IDisposable
     private ModelFolder(string path, string directory, ModelConfig config, ModelWeights weights)
     {
         (Path, Directory, Config, _weights) = (path, directory, config, weights);
-        Tensors = weights.Tensors;
         string generation = In(directory, "generation_config.json");
         Generation = File.Exists(generation) ? GenerationConfig.Read(generation) : null;
         Tokenizer = TokenizerFiles.Find(directory);
@@ -35,7 +34,7 @@ public sealed class ModelFolder : IDisposable
     public GenerationConfig? Generation { get; }
 
     /// <summary>The weights, under the names that the model asks for.</summary>
-    public ITensorSource Tensors { get; }
+    public ITensorSource Tensors => _weights.Tensors;
 
     /// <summary>Where the tokenizer's files lie.</summary>
     public TokenizerFiles Tokenizer { get; }
@@ -84,7 +83,7 @@ public sealed class ModelFolder : IDisposable
     {
         try
         {
-            return make(weights);
+            return make(weights.Official());
         }
         catch
         {
@@ -103,7 +102,7 @@ public sealed class ModelFolder : IDisposable
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Concat(files.Select(f => $"{f.Sha256}  {f.Name}\n")))));
 
     /// <inheritdoc/>
-    public void Dispose() => Tensors.Dispose();
+    public void Dispose() => _weights.Dispose();
 
     private static string In(string folder, string name) => System.IO.Path.Combine(folder, name);
 }

@@ -1,4 +1,5 @@
 using Marrow.Formats.PyTorch;
+using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Formats.HuggingFace;
@@ -9,6 +10,10 @@ namespace Marrow.Formats.HuggingFace;
 /// <param name="Warnings">What was odd but allowed, one sentence each.</param>
 public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> Files, IReadOnlyList<string> Warnings) : IDisposable
 {
+    /// <summary>The same with the tensors of an RWKV model under their official names, whatever the files call them.</summary>
+    /// <exception cref="ModelFileException">FL001 … FL004: the names are those of a Hugging Face form, and a tensor does not fit it.</exception>
+    public ModelWeights Official() => FlaTensors.NamingOf(Tensors) is { } naming ? this with { Tensors = FlaTensors.Open(Tensors, naming) } : this;
+
     /// <summary>Closes the files.</summary>
     public void Dispose() => Tensors.Dispose();
 

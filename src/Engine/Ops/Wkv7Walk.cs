@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.Intrinsics.X86;
 using Marrow.Engine.Cpu;
 using Marrow.Engine.Devices.Cpu;
 
@@ -78,6 +79,29 @@ internal sealed unsafe partial class Wkv7Node
             new Span<float>(to + Width, Width).Fill(1f);
         }
 
+        /// <summary>Asks for a token's inputs ahead of their use: rows of one head lie too far apart for the processor to foresee them.</summary>
+        public void Fetch(int t, int head)
+        {
+            Fetch(R, t, head);
+            Fetch(L, t, head);
+            Fetch(K, t, head);
+            Fetch(V, t, head);
+            Fetch(A, t, head);
+            Fetch(B, t, head);
+        }
+
+        public void Fetch(float* x, int t, int head)
+        {
+            if (x is not null)
+                Fetch(x + (long)t * Channels + head * N, N);
+        }
+
+        public static void Fetch(float* x, int count)
+        {
+            for (int j = 0; Sse.IsSupported && j < count; j += 16)
+                Sse.Prefetch1(x + j);
+        }
+
         /// <summary>Copies what the tokens have for a task's rows (v, dy, sa), zeros beside them.</summary>
         public void PackValues(float* from, in Task task, int first, int count, float* to)
         {
@@ -124,6 +148,18 @@ internal sealed unsafe partial class Wkv7Node
         {
             for (int i = 0; i < rows; i++)
                 to.Put((long)(first + i) * N, from + i * Width, N);
+        }
+
+        /// <summary>As <see cref="StoreRows"/>, past the caches: kept states are not read before backward.</summary>
+        public void KeepRows(float* from, int first, int rows, float* to)
+        {
+            if (N != Width)
+            {
+                StoreRows(from, first, rows, new Slot { To = to });
+                return;
+            }
+            for (int j = 0; j < rows * N; j += Simd.Width)
+                Vector.Load(from + j).StoreAlignedNonTemporal(to + (long)first * N + j);
         }
 
         private void Pack(float* from, float* to)

@@ -51,11 +51,8 @@ internal sealed unsafe partial class Wkv7Node
 
         public Task Locate(int index)
         {
-            int part = index % Parts, s = index / Parts / Heads, chunk = 0;
-            for (int before = 0; before < s; before++)
-                chunk += ChunksOf(_starts[before + 1] - _starts[before]);
-            int from = part * PartRows;
-            return new Task(s, index / Parts % Heads, part, from, Parts == 1 ? N : Math.Min(PartRows, N - from), _starts[s], _starts[s + 1], chunk);
+            int part = index % Parts, s = index / Parts / Heads, from = part * PartRows;
+            return new Task(s, index / Parts % Heads, part, from, Parts == 1 ? N : Math.Min(PartRows, N - from), _starts[s], _starts[s + 1], _starts[s] / ChunkTokens + s);
         }
 
         /// <summary>The first element of a head's state among [count, heads, n, n].</summary>
@@ -168,7 +165,7 @@ internal sealed unsafe partial class Wkv7Node
             new Span<float>(to + N, Width - N).Clear();
         }
 
-        /// <summary>Rows of one head of a sequence; chunk: the number of the sequence's first chunk.</summary>
+        /// <summary>Rows of one head of a sequence; chunk: the number of the sequence's first kept state.</summary>
         public readonly record struct Task(int Sequence, int Head, int Part, int From, int Rows, int Start, int End, int Chunk)
         {
             /// <summary>The rows up to a multiple of four.</summary>

@@ -170,7 +170,7 @@ internal sealed class Unpickler
                 _stack.Push(_stack.Pop(2) is [string module4, string name4] ? Allowed(module4, name4) : throw Fault("PT013", "the name that it reaches for is no text"));
                 return true;
             case 'Q':
-                _budget.Charge(PickleBudget.Call);
+                _budget.Charge(PickleBudget.Storage);
                 _stack.Push(_objects.Storage(_stack.Pop(), Fault));
                 return true;
             case 'R' or '\u0081': // REDUCE, NEWOBJ
@@ -263,7 +263,9 @@ internal sealed class Unpickler
     {
         if (call is not [TorchName callee, PickleTuple { Items: var args }])
             throw Fault("PT013", "something is called that is no function, or not with a tuple");
-        _budget.Charge(PickleBudget.Call + (args is [PickleList pairs] ? (long)pairs.Items.Count * PickleBudget.Pair : 0));
+        _budget.Charge(callee.Kind == TorchKind.OrderedDict
+            ? PickleBudget.Container + (args is [PickleList pairs] ? (long)pairs.Items.Count * PickleBudget.Pair : 0)
+            : PickleBudget.Call);
         _stack.Push(_objects.Call(callee, args, Fault));
         return true;
     }
@@ -287,6 +289,7 @@ internal sealed class Unpickler
 
     private TorchName Allowed(string module, string name)
     {
+        _budget.Charge(PickleBudget.Name);
         if (module.Length <= LongestName && name.Length <= LongestName)
         {
             if (TorchName.Find(module, name) is { } allowed)

@@ -8,7 +8,7 @@ public static partial class OpCases
     /// <summary>All cases.</summary>
     public static IEnumerable<OpCase> All =>
     [
-        .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(),
+        .. Norms(), .. Products(), .. AdapterOps(), .. BlockProducts(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(),
         .. Wkv7(), .. LayerNorms(), .. TokenShifts(), .. PlainProducts(),
     ];
 

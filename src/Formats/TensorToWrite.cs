@@ -3,7 +3,7 @@ using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Marrow.Formats.Numerics;
 
-namespace Marrow.Formats.Safetensors;
+namespace Marrow.Formats;
 
 /// <summary>One tensor to be written; its bytes are made only when their turn comes, so that memory stays bounded.</summary>
 /// <param name="Name">Its name in the file.</param>

@@ -8,8 +8,9 @@ public static partial class OpCases
     /// <summary>All cases.</summary>
     public static IEnumerable<OpCase> All =>
     [
-        .. Norms(), .. Products(), .. AdapterOps(), .. BlockProducts(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(),
-        .. Wkv7(), .. LayerNorms(), .. TokenShifts(), .. PlainProducts(),
+        .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(),
+        .. Wkv7(), .. LayerNorms(), .. TokenShifts(), .. PlainProducts(), .. Maps(), .. KeysAndValues(),
+        .. BlockProducts(),
     ];
 
     private static IEnumerable<OpCase> Norms()

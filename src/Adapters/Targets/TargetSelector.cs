@@ -86,7 +86,7 @@ public sealed class TargetSelector
 
     private static ModulePattern DefaultFor(string modelType) => modelType switch
     {
-        "llama" or "mistral" or "qwen2" or "qwen3" => new ModulePattern(Defaults),
+        "llama" or "mistral" or "qwen2" or "qwen3" or "gemma2" or "gemma3_text" => new ModulePattern(Defaults),
         _ => throw new MarrowException("AD002", $"target_modules is not given, and model type '{Echo.Name(modelType)}' has no default; name the layers to adapt, or all-linear. [AD002]"),
     };
 

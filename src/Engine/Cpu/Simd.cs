@@ -58,6 +58,17 @@ internal static unsafe class Simd
             y[i] += x[i];
     }
 
+    /// <summary>y += factor·x.</summary>
+    public static void AddScaled(float* y, float* x, float factor, int n)
+    {
+        int w = Width, i = 0;
+        Vector<float> f = new(factor);
+        for (; i <= n - w; i += w)
+            Vector.FusedMultiplyAdd(Vector.Load(x + i), f, Vector.Load(y + i)).Store(y + i);
+        for (; i < n; i++)
+            y[i] = MathF.FusedMultiplyAdd(x[i], factor, y[i]);
+    }
+
     /// <summary>y = a + b.</summary>
     public static void Sum(float* y, float* a, float* b, long n)
     {
@@ -77,6 +88,16 @@ internal static unsafe class Simd
             (Vector.Load(x + i) * s).Store(x + i);
         for (; i < n; i++)
             x[i] *= s;
+    }
+
+    /// <summary>y *= x, element by element.</summary>
+    public static void Multiply(float* y, float* x, int n)
+    {
+        int w = Width, i = 0;
+        for (; i <= n - w; i += w)
+            (Vector.Load(y + i) * Vector.Load(x + i)).Store(y + i);
+        for (; i < n; i++)
+            y[i] *= x[i];
     }
 
     /// <summary>The largest value; −∞ for an empty row.</summary>

@@ -32,6 +32,9 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
         long block = each * (4 * c + 2 * q + 2 * kv + 3 * f) + sizeof(float) * (config.HeadCount + 2);
         if (config.QueryKeyNorm)
             block += each * (q + kv) + sizeof(float) * (config.HeadCount + config.KeyValueHeadCount);
+        // The norms of what attention and the MLP add keep their inputs.
+        if (config.OutputNorms)
+            block += each * 2 * c + sizeof(float) * 2;
         // The MLP is the widest place of backward: the gradients of its three inner activations and of two residuals.
         long passing = each * (3 * f + 2 * c);
         long kept = config.LayerCount * (activationCheckpointing ? each * c : block) + each * c;
@@ -46,7 +49,7 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
     {
         long c = config.HiddenSize, f = config.IntermediateSize, q = (long)config.HeadCount * config.HeadDim, kv = (long)config.KeyValueHeadCount * config.HeadDim;
         long matrix = config.LayerCount * (2 * c * q + 2 * c * kv + 3 * c * f) + (config.TiedEmbeddings ? 1 : 2) * config.VocabularySize * c;
-        long vectors = 2 * c + (config.QueryKeyValueBias ? q + 2 * kv : 0) + (config.OutputBias ? c : 0) + (config.MlpBias ? 2 * f + c : 0)
+        long vectors = (config.OutputNorms ? 4 : 2) * c + (config.QueryKeyValueBias ? q + 2 * kv : 0) + (config.OutputBias ? c : 0) + (config.MlpBias ? 2 * f + c : 0)
             + (config.QueryKeyNorm ? 2 * config.HeadDim : 0);
         return matrices.Bytes(matrix) + sizeof(float) * (config.LayerCount * vectors + c);
     }

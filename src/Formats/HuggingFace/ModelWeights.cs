@@ -6,8 +6,11 @@ namespace Marrow.Formats.HuggingFace;
 /// <param name="Tensors">Their tensors.</param>
 /// <param name="Files">The files, sorted by name.</param>
 /// <param name="Warnings">What was odd but allowed, one sentence each.</param>
-internal sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> Files, IReadOnlyList<string> Warnings)
+public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> Files, IReadOnlyList<string> Warnings) : IDisposable
 {
+    /// <summary>Closes the files.</summary>
+    public void Dispose() => Tensors.Dispose();
+
     private const string Remedy = "fetch them from where the model came from";
 
     /// <summary>Opens a weight file by its ending.</summary>

@@ -180,6 +180,10 @@ public sealed record TrainingSpec
     [Key("Save memory by computing each layer's activations twice.", AlsoKnownAs = ["gradient_checkpointing", "grad_checkpoint", "grad_cp"])]
     public bool ActivationCheckpointing { get; init; }
 
+    [Key("Read sequences in segments of so many tokens, with the state carried and gradients ending at their borders, so that memory does not grow with the length; RWKV models only. null reads them whole.",
+        Min = 1, Max = 1 << 24, AlsoKnownAs = ["chunk_ctx", "infctx", "chunk_len"])]
+    public int? SegmentLength { get; init; }
+
     [Key("Evaluate every so many steps; null means at the end only.", Min = 1, MayChangeOnResume = true, AlsoKnownAs = ["evals_per_epoch", "eval_interval"])]
     public int? EvalSteps { get; init; }
 

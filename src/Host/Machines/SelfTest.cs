@@ -26,6 +26,12 @@ internal static class SelfTest
 
     private static readonly string[] LlamaOps = ["embedding", "rms_norm", "add_rms_norm", "linear", "rope", "attention", "swiglu", "add", "linear_cross_entropy"];
 
+    private static readonly string[] RwkvOps = ["embedding", "layer_norm", "token_mix", "product", "linear", "tanh", "sigmoid", "squared_relu", "multiply", "add", "linear_cross_entropy"];
+
+    private static readonly string[] Rwkv7Ops = [.. RwkvOps, "log_decay7", "removal_key", "replacement_key", "value_mix", "head_bonus", "wkv7"];
+
+    private static readonly string[] Rwkv6Ops = [.. RwkvOps, "log_decay6", "swiglu", "wkv6"];
+
     /// <summary>
     /// Runs the cases op by op, on devices that run kernels with bf16 activations too; results come as they are found. An op that cannot be run is a
     /// problem of its own.

@@ -3,7 +3,7 @@ using System.Text.Json;
 using Marrow.Engine.Training;
 using Marrow.Formats;
 
-namespace Marrow.TinyLlama.Make;
+namespace Marrow.TinyModels.Make;
 
 /// <summary>Exchanges drawn from a seed: the same ones on every machine.</summary>
 internal static class Corpus

@@ -5,11 +5,12 @@ using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
 using Marrow.Formats.Tokenizers;
 using Marrow.Formats.Tokenizers.Bpe;
 
-namespace Marrow.TinyLlama.Make;
+namespace Marrow.TinyModels.Make;
 
 /// <summary>The shape of the tiny model and the files of its Hugging Face folder.</summary>
 internal static class TinyModel
@@ -43,8 +44,27 @@ internal static class TinyModel
         return ModelTokenizer.Load(folder);
     }
 
+    /// <summary>About 1.8 million parameters, 3.7 MB in bf16.</summary>
+    public static RwkvConfig Rwkv7(ModelTokenizer tokenizer) => new()
+    {
+        ModelType = "rwkv7",
+        Version = 7,
+        VocabularySize = tokenizer.Tokenizer.VocabularySize,
+        HiddenSize = 192,
+        IntermediateSize = 640,
+        LayerCount = 4,
+        HeadSize = 32,
+        DecayRank = 16,
+        RateRank = 16,
+        ValueRank = 8,
+        GateRank = 32,
+        MaxPositions = int.MaxValue,
+        EosIds = [tokenizer.EosId!.Value],
+        PadId = tokenizer.PadId,
+    };
+
     /// <summary>About 1.7 million parameters, 3.4 MB in bf16.</summary>
-    public static LlamaConfig Config(ModelTokenizer tokenizer) => new()
+    public static LlamaConfig Llama(ModelTokenizer tokenizer) => new()
     {
         ModelType = "llama",
         VocabularySize = tokenizer.Tokenizer.VocabularySize,
@@ -62,13 +82,17 @@ internal static class TinyModel
         PadId = tokenizer.PadId,
     };
 
-    /// <summary>Writes config.json, generation_config.json and the weights in bf16.</summary>
-    public static void WriteModel(string folder, Llama model)
+    /// <summary>Writes config.json (an RWKV model needs none), generation_config.json and the weights, matrices in bf16.</summary>
+    public static void WriteModel(string folder, CausalModel model)
     {
-        AtomicFile.WriteText(Path.Combine(folder, "config.json"), model.Config.ToJson());
+        if (model.Config is LlamaConfig llama)
+            AtomicFile.WriteText(Path.Combine(folder, "config.json"), llama.ToJson());
         WriteJson(folder, "generation_config.json", new { do_sample = false, eos_token_id = model.Config.EosIds[0], max_new_tokens = 32, pad_token_id = model.Config.PadId });
-        SafetensorsWriter.WriteModel(folder, model.Weights.Select(w => TensorToWrite.FromFloats(w.Name, Dimensions(w.Value.Shape), w.Value.ToArray(), DType.BF16)));
+        SafetensorsWriter.WriteModel(folder, model.Weights.Select(w => TensorToWrite.FromFloats(w.Name, Dimensions(w.Value.Shape), w.Value.ToArray(),
+            model.Config is LlamaConfig || model.Config.IsMatrix(w.Name, Sizes(w.Value.Shape)) ? DType.BF16 : DType.F32)));
     }
+
+    private static int[] Sizes(Shape shape) => [.. Enumerable.Range(0, shape.Rank).Select(i => shape[i])];
 
     private static long[] Dimensions(Shape shape) => [.. Enumerable.Range(0, shape.Rank).Select(i => (long)shape[i])];
 

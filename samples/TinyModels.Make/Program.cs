@@ -7,19 +7,19 @@ using Marrow.Formats;
 using Marrow.Formats.Datasets;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Tokenizers;
-using Marrow.TinyLlama.Make;
+using Marrow.TinyModels.Make;
 
 const ulong Seed = 1;
 const int BatchSize = 64, TokenizerTexts = 20_000;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-if (args.Length is 0 or > 2 || args[0].StartsWith('-') || !int.TryParse(args.Length == 2 ? args[1] : "6000", out int steps) || steps < 1)
+if (args.Length is < 2 or > 3 || args[0].StartsWith('-') || args[1] is not ("llama" or "rwkv7") || !int.TryParse(args.Length == 3 ? args[2] : "6000", out int steps) || steps < 1)
 {
-    Console.Error.WriteLine("usage: dotnet run -c Release --project samples/TinyLlama.Make -- SAMPLES [STEPS]\n"
-        + "Writes SAMPLES/tiny-llama and SAMPLES/quickstart; STEPS is 6000 unless given.");
+    Console.Error.WriteLine("usage: dotnet run -c Release --project samples/TinyModels.Make -- SAMPLES llama|rwkv7 [STEPS]\n"
+        + "Writes SAMPLES/tiny-llama or SAMPLES/tiny-rwkv7, and SAMPLES/quickstart; STEPS is 6000 unless given.");
     return 2;
 }
-string modelFolder = Path.Combine(args[0], "tiny-llama"), quickstart = Path.Combine(args[0], "quickstart");
+string modelFolder = Path.Combine(args[0], "tiny-" + args[1]), quickstart = Path.Combine(args[0], "quickstart");
 try
 {
     Directory.CreateDirectory(quickstart);
@@ -48,7 +48,7 @@ void Make(CpuDevice device, string folder)
     TokenDataset data = TokenDataset.From(Corpus.Draw(Skills.Base, Seed, heldOut: false).Take(steps * BatchSize)
         .Select(d => Scores.Encode(tokenizer, d.Exchange)));
     Console.WriteLine($"{data.Count} examples, {data.Tokens} tokens");
-    using Llama model = ModelLoader.Create(device, TinyModel.Config(tokenizer), Seed);
+    using CausalModel model = ModelLoader.Create(device, args[1] == "llama" ? TinyModel.Llama(tokenizer) : TinyModel.Rwkv7(tokenizer), Seed);
     using var full = new Full(model);
     var options = new TrainingOptions
     {

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Marrow.TinyLlama.Make;
+namespace Marrow.TinyModels.Make;
 
 /// <summary>What the tiny model is taught before anybody fine-tunes it, and the one skill that is kept for the fine-tuning.</summary>
 internal static class Skills

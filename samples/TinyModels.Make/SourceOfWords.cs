@@ -1,6 +1,6 @@
 using Marrow.Engine.Training;
 
-namespace Marrow.TinyLlama.Make;
+namespace Marrow.TinyModels.Make;
 
 /// <summary>
 /// Draws words, numbers and choices from one seeded stream. A quarter of the words come from a list, the rest are made of syllables.

@@ -5,7 +5,7 @@ using Marrow.Formats;
 using Marrow.Formats.Datasets;
 using Marrow.Formats.Tokenizers;
 
-namespace Marrow.TinyLlama.Make;
+namespace Marrow.TinyModels.Make;
 
 /// <summary>Asks a model questions whose answers are known.</summary>
 internal static class Scores

@@ -1,4 +1,4 @@
-namespace Marrow.TinyLlama.Make;
+namespace Marrow.TinyModels.Make;
 
 /// <summary>A question and the only right answer.</summary>
 internal sealed record Exchange(string Question, string Answer);

@@ -62,14 +62,14 @@ internal sealed unsafe class SoftCapNode : Node
         int i = 0;
         for (; i <= n - Simd.Width; i += Simd.Width)
         {
-            Vector<float> t = HyperbolicTangent.Of(Vector.Load(x + i) * inverse);
+            Vector<float> t = Simd.Tanh(Vector.Load(x + i) * inverse);
             (c * t).Store(x + i);
             if (slopes is not null)
                 (Vector<float>.One - t * t).Store(slopes + i);
         }
         for (; i < n; i++)
         {
-            float t = HyperbolicTangent.Of(x[i] * (1f / cap));
+            float t = Simd.Tanh(new Vector<float>(x[i] * (1f / cap)))[0];
             x[i] = cap * t;
             if (slopes is not null)
                 slopes[i] = 1f - t * t;

@@ -33,6 +33,7 @@ internal sealed unsafe partial class Wkv6Node
                     Keep(state, columns, States + Walk.StateAt(slot, head, width) + from, width);
                 for (int t = 0; t < count; t++)
                 {
+                    Fetch(first + t + ChunkTokens, head);
                     Walk.Pack(first + t, head, token);
                     for (int j = 0; j < width; j += 8)
                     {
@@ -61,6 +62,15 @@ internal sealed unsafe partial class Wkv6Node
             }
             if (Final is not null && values > 0)
                 Simd.Transpose(state, columns, n, values, Final + Walk.StateAt(s, head, n) + from * n, n);
+        }
+
+        private readonly void Fetch(int token, int head)
+        {
+            Walk.Fetch(Walk.R, token, head);
+            Walk.Fetch(Walk.L, token, head);
+            Walk.Fetch(Walk.K, token, head);
+            Walk.Fetch(Walk.V, token, head);
+            Walk.Fetch(Y, token, head);
         }
 
         private static void Begin(float* initial, int n, int values, float* state, int columns, int width)
@@ -114,6 +124,7 @@ internal sealed unsafe partial class Wkv6Node
                 int first = start + chunk * ChunkTokens, count = Math.Min(ChunkTokens, Walk.Starts[s + 1] - first);
                 for (int t = 0; t < count; t++)
                 {
+                    Fetch(first + t - ChunkTokens, head);
                     Walk.Pack(first + t, head, token);
                     Walk.Pad(Walk.V + Walk.At(first + t, head), n, v, width);
                     Walk.Pad(Dy + Walk.At(first + t, head), n, dy, width);
@@ -164,6 +175,19 @@ internal sealed unsafe partial class Wkv6Node
                 Du.Put((long)s * Walk.Channels + head * n, du, n);
             for (int i = 0; i < rows; i++)
                 Dinitial.Put(Walk.StateAt(s, head, n) + (from + i) * n, gradient + i * width, n);
+        }
+
+        private readonly void Fetch(int token, int head)
+        {
+            Walk.Fetch(Walk.R, token, head);
+            Walk.Fetch(Walk.L, token, head);
+            Walk.Fetch(Walk.K, token, head);
+            Walk.Fetch(Walk.V, token, head);
+            Walk.Fetch(Dy, token, head);
+            Walk.Fetch(Dv.To, token, head);
+            Walk.Fetch(Dr.To, token, head);
+            Walk.Fetch(Dk.To, token, head);
+            Walk.Fetch(Dl.To, token, head);
         }
 
         // Sums start at zero, those of the first rows at the terms of u, which du gets its part of.

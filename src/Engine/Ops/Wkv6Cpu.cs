@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Marrow.Engine.Cpu;
 using Marrow.Engine.Devices.Cpu;
 
@@ -132,6 +133,16 @@ internal sealed unsafe partial class Wkv6Node
 
         /// <summary>A head's state among [count, heads, size, size].</summary>
         public long StateAt(int index, int head, int size) => ((long)index * Heads + head) * size * size;
+
+        /// <summary>Begins to fetch a head's part of a token's row: rows lie too far apart for the processor to see them coming.</summary>
+        public void Fetch(float* rows, int token, int head)
+        {
+            if (!Sse.IsSupported || rows is null || token < 0 || token >= Tokens)
+                return;
+            float* row = rows + At(token, head);
+            for (int j = 0; j < N; j += 16)
+                Sse.Prefetch1(row + j);
+        }
 
         /// <summary>Copies r, exp(logDecay) and k of a token, zeros up to Width behind each.</summary>
         public void Pack(int token, int head, float* to)

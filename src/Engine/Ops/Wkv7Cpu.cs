@@ -132,10 +132,18 @@ internal sealed unsafe partial class Wkv7Node
                 int count = Math.Min(ChunkTokens, task.End - t);
                 Walk.PackTokens(token, t, count, task.Head);
                 Walk.PackValues(Walk.V, task, t, count, v);
-                if (States is not null)
-                    Walk.StoreRows(s, task.From, task.Rows, new Slot { To = States + Walk.StateAt(chunk, task.Head) });
                 for (int i = 0; i < stride; i += 4)
+                {
+                    if (States is not null)
+                        Walk.KeepRows(s + i * width, task.From + i, Math.Min(4, task.Rows - i), States + Walk.StateAt(chunk, task.Head));
                     Wkv7Rows<L, V>.Forward(s + i * width, token, count, width, v + i, y + i, sa + i, stride);
+                    for (int next = t + ChunkTokens + i * ChunkTokens / stride; next < Math.Min(task.End, t + ChunkTokens + (i + 4) * ChunkTokens / stride); next++)
+                    {
+                        Walk.Fetch(next, task.Head);
+                        Walk.Fetch(Y, next, task.Head);
+                        Walk.Fetch(Sa, next, task.Head);
+                    }
+                }
                 Walk.PutValues(y, task, t, count, new Slot { To = Y });
                 Walk.PutValues(sa, task, t, count, new Slot { To = Sa });
             }
@@ -189,6 +197,20 @@ internal sealed unsafe partial class Wkv7Node
                         Walk.LoadRows(States + Walk.StateAt(task.Chunk + chunk, task.Head), task.From + i, Math.Min(4, task.Rows - i), history, 4);
                         Wkv7Rows<L, V>.Replay(history, token, count, width, v + i, sa + i, stride);
                         Wkv7Rows<L, V>.Backward<Yes>(g + i * width, history, token, sum, count, width, v + i, dy + i, sa + i, dv + i, stride);
+                        if (chunk > 0)
+                            Walk.Fetch(States + Walk.StateAt(task.Chunk + chunk - 1, task.Head) + (task.From + i) * Walk.N, Math.Min(4, task.Rows - i) * Walk.N);
+                        for (int next = t - ChunkTokens + i * ChunkTokens / stride; next >= task.Start && next < t - ChunkTokens + (i + 4) * ChunkTokens / stride; next++)
+                        {
+                            Walk.Fetch(next, task.Head);
+                            Walk.Fetch(Dy, next, task.Head);
+                            Walk.Fetch(Sa, next, task.Head);
+                            Walk.Fetch(Dv.To, next, task.Head);
+                            Walk.Fetch(Dr.To, next, task.Head);
+                            Walk.Fetch(Dl.To, next, task.Head);
+                            Walk.Fetch(Dk.To, next, task.Head);
+                            Walk.Fetch(Da.To, next, task.Head);
+                            Walk.Fetch(Db.To, next, task.Head);
+                        }
                     }
                     if (hasSums)
                         Walk.ScaleByDecay(sum, token, count);

@@ -16,6 +16,8 @@ public static partial class OpCases
             yield return new("log_decay6", $"{x}", [x, new(c)], (_, t) => Ops.LogDecay6(t[0], t[1]), a => MapNode<LogDecay6Map>.Reference(a[0], a[1])) { Range = 2 };
             yield return new("multiply", $"{x}", [x, x], (_, t) => Ops.Multiply(t[0], t[1], -1.5f), a => MultiplyNode.Reference(a[0], a[1], -1.5)) { Activations = [0, 1] };
         }
+        foreach (float range in new[] { 0.001f, 0.1f, 0.7f, 9f })
+            yield return new("tanh", $"to the last places up to {range}", [new(5, 131)], (_, t) => Ops.Tanh(t[0]), a => MapNode<TanhMap>.Reference(a[0])) { Range = range, Tolerance = 1e-6, Bf16Tolerance = 2e-2 };
         yield return new("tanh", "large values", [new(3, 37)], (_, t) => Ops.Tanh(t[0]), a => MapNode<TanhMap>.Reference(a[0])) { Range = 60, Bf16Tolerance = 2e-2 };
         yield return new("sigmoid", "large values", [new(3, 37), new(37)], (_, t) => Ops.Sigmoid(t[0], t[1]), a => MapNode<SigmoidMap>.Reference(a[0], a[1])) { Range = 60, Bf16Tolerance = 2e-2 };
         yield return new("multiply", "both sides the same tensor", [new(3, 31)], (_, t) => Ops.Multiply(t[0], t[0]), a => a[0].Map(v => v * v));

@@ -15,6 +15,9 @@ internal static class LlamaConfigReader
     public static LlamaConfig Read(JsonFields config)
     {
         string type = config.Text("model_type") ?? throw config.Error("HF008", "model_type", $"is missing; supported are {Supported}");
+        if (type == "gemma3")
+            throw config.Error("HF008", "model_type", "'gemma3' is a model of images and text, of which an adapter of the text part alone would not fit the whole; "
+                + "save its text part as a model of its own (transformers: Gemma3ForCausalLM.from_pretrained, save_pretrained; model_type gemma3_text) and give that");
         if (!LlamaConfig.SupportedTypes.Contains(type))
             throw config.Error("HF008", "model_type", $"'{Echo.Name(type)}' is not supported; supported are {Supported}");
         if (config.Object("quantization_config") is { } quantised)

@@ -1,3 +1,4 @@
+using Marrow.Formats.PyTorch;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Formats.HuggingFace;
@@ -22,8 +23,11 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
             case ".safetensors":
                 SafetensorsFile file = SafetensorsFile.Open(path);
                 return new ModelWeights(file, [path], file.Warnings);
+            case ".pth" or ".pt" or ".bin":
+                PthFile checkpoint = PthFile.Open(path);
+                return new ModelWeights(checkpoint, [path], checkpoint.Warnings);
             default:
-                throw new ModelFileException("HF013", path, "is no weight file that can be read; give a model's folder, or a .safetensors file of an RWKV model");
+                throw new ModelFileException("HF013", path, "is no weight file that can be read; give a model's folder, or a .pth or .safetensors file of an RWKV model");
         }
     }
 
@@ -36,7 +40,7 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
             SafetensorsFolder weights = SafetensorsFolder.Open(folder);
             return new ModelWeights(weights, weights.Files, weights.Warnings);
         }
-        string[] files = [.. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors").Order(StringComparer.Ordinal)];
+        string[] files = [.. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors" or ".pth" or ".pt" || Path.GetFileName(f) == "pytorch_model.bin").Order(StringComparer.Ordinal)];
         return files switch
         {
             [var only] => OfFile(only),

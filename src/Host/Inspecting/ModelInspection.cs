@@ -89,6 +89,7 @@ internal static class ModelInspection
         }
         if (found.Try(() => ModelTokenizer.Load(path)) is not { } tokenizer)
             return;
+        found.Warnings.AddRange(tokenizer.Warnings);
         int size = tokenizer.Tokenizer.VocabularySize;
         found.Facts["tokenizer"] = $"{size} tokens, ends at {(tokenizer.StopIds.Count == 0 ? "nothing" : string.Join(", ", tokenizer.StopIds))}";
         if (config is not null && size > config.VocabularySize)

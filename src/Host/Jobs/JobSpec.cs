@@ -103,7 +103,7 @@ public sealed record AdapterSpec
 /// <summary>The examples.</summary>
 public sealed record DataSpec
 {
-    [Key("File of training examples.", Required = true, AlsoKnownAs = ["datasets", "dataset", "train_file", "train_data"])]
+    [Key("File of training examples; of a binidx dataset the .idx, the .bin or their common name.", Required = true, AlsoKnownAs = ["datasets", "dataset", "train_file", "train_data"])]
     public string Train { get; init; } = "";
 
     [Key("File of examples to evaluate on.", AlsoKnownAs = ["eval_file", "test_datasets", "eval_dataset", "valid", "validation"])]
@@ -112,7 +112,7 @@ public sealed record DataSpec
     [Key("Share of the training examples set aside for evaluation.", Min = 0, Max = 1, BelowMax = true, AlsoKnownAs = ["val_set_size", "val_size", "test_size"])]
     public double EvalSplit { get; init; }
 
-    [Key("Form of the examples; auto looks at the first one.", Choices = ["auto", "text", "completion", "chat", "alpaca", "tokens"])]
+    [Key("Form of the examples; auto looks at the first one, and takes .idx and .bin for binidx.", Choices = ["auto", "text", "completion", "chat", "alpaca", "tokens", "binidx"])]
     public string Format { get; init; } = "auto";
 
     [Key("Longest example in tokens; longer ones are cut.", Min = 2, Max = 1 << 24,

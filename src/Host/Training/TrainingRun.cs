@@ -27,7 +27,7 @@ internal static partial class TrainingRun
         if (plan.Device is KernelDevice gpu)
         {
             Say(log, $"checking the job's ops on {gpu.Name}; where its kernels are not in the cache yet, they are compiled now");
-            DeviceCheck.Require(gpu, plan.Job.Spec.Adapter.Method, plan.Activations, stopping);
+            DeviceCheck.Require(gpu, plan.Folder.Config.ModelType, plan.Job.Spec.Adapter.Method, plan.Activations, stopping);
         }
         RunManifest made = Describe(plan, stopping);
         using LoadedModel loaded = LoadedModel.Open(plan.Folder, plan.Choice, plan.Device!);
@@ -99,7 +99,7 @@ internal static partial class TrainingRun
     {
         Base = [.. plan.Folder.ConfigFile is { } config ? [FileHash.Of(config, stopping)] : Array.Empty<FileHash>(), .. plan.Folder.HashWeights(stopping),
             .. plan.Folder.Tokenizer.Present.Select(file => FileHash.Of(file, stopping))],
-        Data = [.. plan.Data.Files.Select(f => new FileHash(Path.GetFileName(f.Report.Path), InputFile.LengthOf(f.Report.Path), f.Report.Sha256))],
+        Data = [.. plan.Data.Files.SelectMany(f => f.Report.Files)],
     };
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{message}")]

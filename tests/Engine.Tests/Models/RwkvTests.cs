@@ -67,18 +67,18 @@ public sealed class RwkvTests(KernelDevices devices, ITestOutputHelper output)
         (float wholeLoss, Dictionary<string, float[]> whole) = Step(device, version, data, null);
         (float loss, Dictionary<string, float[]> segmented) = Step(device, version, data, 8);
         Assert.Equal(wholeLoss, loss, 1e-5f * wholeLoss);
-        // What stands behind the last recurrence does not reach back over a border; neither shift's mixes of the last channel mixing do.
+        // What stands behind the last token shift does not reach back over a border.
         string last = "blocks.2.";
         int compared = 0;
         foreach ((string name, float[] expected) in whole)
         {
-            if (name is "head.weight" or "ln_out.weight" or "ln_out.bias" || name.StartsWith(last + "ffn", StringComparison.Ordinal) || name.StartsWith(last + "att.output", StringComparison.Ordinal))
+            if (name is "head.weight" or "ln_out.weight" or "ln_out.bias" || name.StartsWith(last + "ffn", StringComparison.Ordinal))
             {
                 Compare.Largest(expected, segmented[name], 2e-5 * expected.Max(MathF.Abs), name);
                 compared++;
             }
         }
-        Assert.InRange(compared, 7, 9);
+        Assert.Equal(version == 7 ? 6 : 8, compared);
         // Those of the first block do, so they differ: the state is cut from the gradient, not carried along by chance.
         string decay = version == 7 ? "blocks.0.att.w0" : "blocks.0.att.time_decay";
         Assert.NotEqual(whole[decay], segmented[decay]);

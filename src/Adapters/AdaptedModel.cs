@@ -111,14 +111,15 @@ public sealed class AdaptedModel : FineTuning
     // The first words of the adapter's tensor names, after which old files put the adapter's own name.
     private HashSet<string> Stems => [.. _adapters.SelectMany(a => a.Tensors).Select(t => t.Name.Split('.')[0])];
 
-    /// <summary>Attaches the adapter of a PEFT folder or of an RWKV-PEFT file.</summary>
+    /// <summary>Attaches the adapter of a PEFT folder or of an RWKV-PEFT file; <paramref name="adjust"/> may change settings that are training's alone.</summary>
     /// <exception cref="MarrowException">
     /// AD001 … AD014 as for a fresh one; PF006 … PF008, TS002, TS003 the file's tensors are not the expected ones; RP006 … RP009 as <see cref="RwkvPeft.RwkvPeftFile"/>.
     /// </exception>
-    public static AdaptedModel Load(CausalModel model, AdapterFiles files)
+    public static AdaptedModel Load(CausalModel model, AdapterFiles files, Func<AdapterConfig, AdapterConfig>? adjust = null)
     {
         IReadOnlyDictionary<string, string> stored = new Dictionary<string, string>();
-        var adapted = new AdaptedModel(model, files.ConfigFor(model), (fresh, layout) => stored = files.Match(layout, fresh.Stems));
+        AdapterConfig config = files.ConfigFor(model);
+        var adapted = new AdaptedModel(model, adjust?.Invoke(config) ?? config, (fresh, layout) => stored = files.Match(layout, fresh.Stems));
         try
         {
             foreach (Parameter parameter in adapted.Parameters.Parameters)

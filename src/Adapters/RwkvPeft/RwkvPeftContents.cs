@@ -10,6 +10,9 @@ internal sealed class RwkvPeftContents
     /// <summary>The prefix of names in some files.</summary>
     public const string Prefix = "model.";
 
+    /// <summary>The endings of files that are read.</summary>
+    public static IReadOnlyList<string> Endings { get; } = [".pth", ".pt", ".bin", ".safetensors"];
+
     private const string LoraA = "lora_A", LoraB = "lora_B";
     private const int LargestRank = 1 << 20;
 
@@ -49,6 +52,14 @@ internal sealed class RwkvPeftContents
     /// <summary>A name without the prefix.</summary>
     public static string Plain(string name) => name.StartsWith(Prefix, StringComparison.Ordinal) ? name[Prefix.Length..] : name;
 
+    /// <summary>Whether a file with these names is an adapter's; a model's may hold states too.</summary>
+    public static bool IsPresent(IEnumerable<string> names)
+    {
+        string[] own = [.. names.Where(n => !n.StartsWith(Peft.PeftKeys.Prefix, StringComparison.Ordinal)).Select(Plain)];
+        return own.Any(n => LastOf(n) is LoraA or LoraB or "init_lora_A" or "init_lora_B" or "disha" or "bone")
+            || (own.Any(n => LastOf(n) == "time_state") && !own.Contains("blocks.0.att.key.weight"));
+    }
+
     /// <summary>The adapter's settings; LoRA with <paramref name="alpha"/>, Bat tied by inputs.</summary>
     /// <exception cref="ModelFileException">RP005 shapes that do not belong together.</exception>
     public AdapterConfig Config(double? alpha)
@@ -58,12 +69,14 @@ internal sealed class RwkvPeftContents
         return config with { TrainStates = _states, TaskType = null, Targets = new TargetSelection { TargetModules = layers, ModulesToSave = _saved } };
     }
 
+    private static string LastOf(string name) => name[(name.LastIndexOf('.') + 1)..];
+
     private void Add(TensorInfo tensor)
     {
         string name = Plain(tensor.Name);
         int dot = name.LastIndexOf('.');
-        string layer = dot > 0 ? name[..dot] : "", last = name[(dot + 1)..];
-        switch (last)
+        string layer = dot > 0 ? name[..dot] : "";
+        switch (LastOf(name))
         {
             case LoraA:
                 _lora[layer] = (tensor, _lora.GetValueOrDefault(layer).B);

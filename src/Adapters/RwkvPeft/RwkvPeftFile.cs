@@ -2,12 +2,11 @@ using System.Globalization;
 using Marrow.Adapters.Methods;
 using Marrow.Adapters.Peft;
 using Marrow.Engine;
-using Marrow.Engine.Layers;
 using Marrow.Engine.Models;
 using Marrow.Engine.Training;
 using Marrow.Formats;
+using Marrow.Formats.HuggingFace;
 using Marrow.Formats.PyTorch;
-using Marrow.Formats.Safetensors;
 
 namespace Marrow.Adapters.RwkvPeft;
 
@@ -17,18 +16,16 @@ namespace Marrow.Adapters.RwkvPeft;
 /// </summary>
 public sealed class RwkvPeftFile : AdapterFiles
 {
-    private const string Ending = ".pth";
-
     private readonly RwkvPeftContents _contents;
     private readonly double? _alpha;
     private readonly List<string> _warnings;
 
-    private RwkvPeftFile(ITensorSource tensors, IReadOnlyList<string> warnings, double? alpha)
-        : base(tensors.Path, tensors)
+    private RwkvPeftFile(ModelWeights file, double? alpha)
+        : base(file.Tensors.Path, file.Tensors)
     {
-        (_contents, _alpha, _warnings) = (new RwkvPeftContents(tensors), alpha, [.. warnings]);
+        (_contents, _alpha, _warnings) = (new RwkvPeftContents(file.Tensors), alpha, [.. file.Warnings]);
         if (alpha is not null && !_contents.IsLora)
-            throw new ModelFileException("RP006", tensors.Path, "holds no LoRA factors, which alone have a lora_alpha; leave it out");
+            throw new ModelFileException("RP006", file.Tensors.Path, "holds no LoRA factors, which alone have a lora_alpha; leave it out");
         Config = _contents.Config(alpha);
     }
 
@@ -38,11 +35,17 @@ public sealed class RwkvPeftFile : AdapterFiles
     /// <inheritdoc/>
     public override IReadOnlyList<string> Warnings => _warnings;
 
+    /// <summary>Whether Bat's blocks could be tied by inputs or by outputs as far as the file tells; the model's layers decide.</summary>
+    public bool IsBat => _contents.IsBat;
+
     /// <summary>Whether the scale of LoRA is open: it is not in the file and was not given.</summary>
     public bool LacksAlpha => _contents.IsLora && _alpha is null;
 
     /// <summary>Whether a path is one that such a file is written to.</summary>
-    public static bool IsNamed(string path) => System.IO.Path.GetExtension(path).Equals(Ending, StringComparison.OrdinalIgnoreCase);
+    public static bool IsNamed(string path) => System.IO.Path.GetExtension(path).Equals(".pth", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Whether these are the tensors of such a file, and not of a model, which may have trained states too.</summary>
+    public static bool IsPresent(ITensorSource tensors) => RwkvPeftContents.IsPresent(tensors.Tensors.Keys);
 
     /// <summary>Opens a .pth file, or a .safetensors file with the same names. LoRA can be put on a model only with the <paramref name="loraAlpha"/> it was trained with.</summary>
     /// <exception cref="ModelFileException">
@@ -50,28 +53,16 @@ public sealed class RwkvPeftFile : AdapterFiles
     /// </exception>
     public static new RwkvPeftFile Open(string path, double? loraAlpha = null)
     {
-        ITensorSource tensors;
-        IReadOnlyList<string> warnings;
-        switch (System.IO.Path.GetExtension(path).ToLowerInvariant())
-        {
-            case Ending or ".pt" or ".bin":
-                PthFile pth = PthFile.Open(path);
-                (tensors, warnings) = (pth, pth.Warnings);
-                break;
-            case ".safetensors":
-                SafetensorsFile safe = SafetensorsFile.Open(path);
-                (tensors, warnings) = (safe, safe.Warnings);
-                break;
-            default:
-                throw new ModelFileException("RP002", path, "is no adapter that can be read; give a PEFT folder, or an RWKV-PEFT .pth file");
-        }
+        if (!RwkvPeftContents.Endings.Contains(System.IO.Path.GetExtension(path).ToLowerInvariant()))
+            throw new ModelFileException("RP002", path, "is no adapter that can be read; give a PEFT folder, or an RWKV-PEFT .pth file");
+        ModelWeights weights = ModelWeights.OfFile(path);
         try
         {
-            return new RwkvPeftFile(tensors, warnings, loraAlpha);
+            return new RwkvPeftFile(weights, loraAlpha);
         }
         catch
         {
-            tensors.Dispose();
+            weights.Dispose();
             throw;
         }
     }

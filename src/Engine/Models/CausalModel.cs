@@ -116,6 +116,23 @@ public abstract class CausalModel : IDisposable
         return HeadOf(tape, last);
     }
 
+    /// <summary>
+    /// Makes <paramref name="value"/> the model's own start of a recurrent layer that had none, the last of <see cref="Weights"/>; null takes it out again.
+    /// </summary>
+    public void Store(InitialState state, Tensor? value)
+    {
+        if (value is not null)
+        {
+            state.Stored = Own(new Weight(state.Name, value));
+        }
+        else if (state.Stored is { } stored)
+        {
+            state.Stored = null;
+            _weights.Remove(stored);
+            stored.Dispose();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

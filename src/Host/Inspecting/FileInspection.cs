@@ -1,3 +1,4 @@
+using Marrow.Adapters.RwkvPeft;
 using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Rwkv;
@@ -22,6 +23,8 @@ internal static class FileInspection
         }
         var found = new Inspection($"{Path.GetExtension(path).TrimStart('.')} file", path);
         using ModelWeights? weights = found.Try(() => ModelWeights.OfFile(path));
+        if (weights is not null && RwkvPeftFile.IsPresent(weights.Tensors))
+            return AdapterInspection.OfFile(path, values, stopping);
         if (weights is not null && RwkvConfig.IsPresent(weights.Tensors))
             return ModelInspection.OfCheckpoint(path, weights, values, stopping);
         Add(found, weights, values, stopping);

@@ -100,7 +100,8 @@ internal static class SelfTest
         "lora" => ["dropout", "add_matmul"],
         "mini" => ["dropout", "block_sum", "add_matmul", "tile_add"],
         "bat" => ["dropout", "bat_linear"],
-        "full" => [],
+        "bat_row" => ["add", "block_product", "block_sum", "tile_add"],
+        "full" or "state" => [],
         _ => ["dropout", "block_sum", "add_matmul", "bone_linear"],
     };
 }

@@ -62,6 +62,8 @@ public sealed class ModelFolder : IDisposable
         string config = In(path, "config.json");
         if (!File.Exists(config) && File.Exists(In(path, "adapter_config.json")))
             throw new ModelFileException("HF001", path, "this is an adapter's folder, without config.json; give the folder of its base model here");
+        if (!File.Exists(config) && !ModelWeights.ArePresent(path))
+            throw new ModelFileException("HF001", config, "config.json is missing; give a folder that holds a Hugging Face model, or an RWKV checkpoint");
         if (!File.Exists(config))
             return With(ModelWeights.OfFolder(path), weights => new ModelFolder(path, path, RwkvConfig.IsPresent(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
                 : throw new ModelFileException("HF001", config, "config.json is missing, and the weights are not an RWKV model's, which would need none; give a folder that holds a Hugging Face model"), weights));

@@ -32,7 +32,7 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
                 PthFile checkpoint = PthFile.Open(path);
                 return new ModelWeights(checkpoint, [path], checkpoint.Warnings);
             default:
-                throw new ModelFileException("HF013", path, "is no weight file that can be read; give a model's folder, or a .pth or .safetensors file of an RWKV model");
+                throw new ModelFileException("HF013", path, "is no weight file that can be read; give the folder of a model, or a .pth or .safetensors file of an RWKV model");
         }
     }
 
@@ -45,14 +45,22 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
             SafetensorsFolder weights = SafetensorsFolder.Open(folder);
             return new ModelWeights(weights, weights.Files, weights.Warnings);
         }
-        string[] files = [.. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors" or ".pth" or ".pt" || Path.GetFileName(f) == "pytorch_model.bin").Order(StringComparer.Ordinal)];
-        return files switch
+        return FilesOf(folder) switch
         {
             [var only] => OfFile(only),
             [] => throw new ModelFileException("HF014", folder, File.Exists(Path.Combine(folder, "pytorch_model.bin.index.json"))
                 ? "holds its weights only as several .bin files; save it again as safetensors"
                 : $"holds no weights: neither {SafetensorsFolder.SingleFile} nor {SafetensorsFolder.IndexFile}; {Remedy}"),
-            _ => throw new ModelFileException("HF014", folder, $"holds {files.Length} weight files ({string.Join(", ", files.Take(5).Select(f => Echo.Name(Path.GetFileName(f))))}); give the path of the one that is meant"),
+            var files => throw new ModelFileException("HF014", folder, $"holds {files.Length} weight files ({string.Join(", ", files.Take(5).Select(f => Echo.Name(Path.GetFileName(f))))}); give the path of the one that is meant"),
         };
     }
+
+    /// <summary>Whether a folder holds any weight file.</summary>
+    public static bool ArePresent(string folder) => SafetensorsFolder.IsPresent(folder) || FilesOf(folder).Length > 0;
+
+    private static string[] FilesOf(string folder) =>
+    [
+        .. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors" or ".pth" or ".pt" || Path.GetFileName(f) == "pytorch_model.bin")
+            .Order(StringComparer.Ordinal),
+    ];
 }

@@ -137,18 +137,24 @@ internal sealed unsafe partial class Wkv7Node
                     if (States is not null)
                         Walk.KeepRows(s + i * width, task.From + i, Math.Min(4, task.Rows - i), States + Walk.StateAt(chunk, task.Head));
                     Wkv7Rows<L, V>.Forward(s + i * width, token, count, width, v + i, y + i, sa + i, stride);
-                    for (int next = t + ChunkTokens + i * ChunkTokens / stride; next < Math.Min(task.End, t + ChunkTokens + (i + 4) * ChunkTokens / stride); next++)
-                    {
-                        Walk.Fetch(next, task.Head);
-                        Walk.Fetch(Y, next, task.Head);
-                        Walk.Fetch(Sa, next, task.Head);
-                    }
+                    FetchAhead(task, t + ChunkTokens, i);
                 }
                 Walk.PutValues(y, task, t, count, new Slot { To = Y });
                 Walk.PutValues(sa, task, t, count, new Slot { To = Sa });
             }
             if (Final is not null)
                 Walk.StoreRows(s, task.From, task.Rows, new Slot { To = Final + Walk.StateAt(task.Sequence, task.Head) });
+        }
+
+        // With every four rows its share of the next chunk
+        private readonly void FetchAhead(in Walk.Task task, int first, int row)
+        {
+            for (int t = first + row * ChunkTokens / task.Stride; t < Math.Min(task.End, first + (row + 4) * ChunkTokens / task.Stride); t++)
+            {
+                Walk.Fetch(t, task.Head);
+                Walk.Fetch(Y, t, task.Head);
+                Walk.Fetch(Sa, t, task.Head);
+            }
         }
     }
 
@@ -198,19 +204,7 @@ internal sealed unsafe partial class Wkv7Node
                         Wkv7Rows<L, V>.Replay(history, token, count, width, v + i, sa + i, stride);
                         Wkv7Rows<L, V>.Backward<Yes>(g + i * width, history, token, sum, count, width, v + i, dy + i, sa + i, dv + i, stride);
                         if (chunk > 0)
-                            Walk.Fetch(States + Walk.StateAt(task.Chunk + chunk - 1, task.Head) + (task.From + i) * Walk.N, Math.Min(4, task.Rows - i) * Walk.N);
-                        for (int next = t - ChunkTokens + i * ChunkTokens / stride; next >= task.Start && next < t - ChunkTokens + (i + 4) * ChunkTokens / stride; next++)
-                        {
-                            Walk.Fetch(next, task.Head);
-                            Walk.Fetch(Dy, next, task.Head);
-                            Walk.Fetch(Sa, next, task.Head);
-                            Walk.Fetch(Dv.To, next, task.Head);
-                            Walk.Fetch(Dr.To, next, task.Head);
-                            Walk.Fetch(Dl.To, next, task.Head);
-                            Walk.Fetch(Dk.To, next, task.Head);
-                            Walk.Fetch(Da.To, next, task.Head);
-                            Walk.Fetch(Db.To, next, task.Head);
-                        }
+                            FetchAhead(task, chunk - 1, i);
                     }
                     if (hasSums)
                         Walk.ScaleByDecay(sum, token, count);
@@ -223,6 +217,25 @@ internal sealed unsafe partial class Wkv7Node
             }
             if (Dinitial.To is not null)
                 Walk.StoreRows(g, task.From, task.Rows, Dinitial with { To = Dinitial.To + Walk.StateAt(task.Sequence, task.Head) });
+        }
+
+        // As in forward, with the kept states and the places of the results
+        private readonly void FetchAhead(in Walk.Task task, int chunk, int row)
+        {
+            Walk.Fetch(States + Walk.StateAt(task.Chunk + chunk, task.Head) + (task.From + row) * Walk.N, Math.Min(4, task.Rows - row) * Walk.N);
+            int first = task.Start + chunk * ChunkTokens;
+            for (int t = first + row * ChunkTokens / task.Stride; t < first + (row + 4) * ChunkTokens / task.Stride; t++)
+            {
+                Walk.Fetch(t, task.Head);
+                Walk.Fetch(Dy, t, task.Head);
+                Walk.Fetch(Sa, t, task.Head);
+                Walk.Fetch(Dv.To, t, task.Head);
+                Walk.Fetch(Dr.To, t, task.Head);
+                Walk.Fetch(Dl.To, t, task.Head);
+                Walk.Fetch(Dk.To, t, task.Head);
+                Walk.Fetch(Da.To, t, task.Head);
+                Walk.Fetch(Db.To, t, task.Head);
+            }
         }
     }
 

@@ -28,7 +28,10 @@ public static partial class Ops
 /// <summary>RWKV-7's operator: checks, reference, and what its tape node keeps. The bodies are in the files beside.</summary>
 internal sealed partial class Wkv7Node : Node
 {
-    /// <summary>Tokens from one kept state to the next: backward computes the states between them again.</summary>
+    /// <summary>
+    /// Tokens from one kept state to the next: backward computes the states between them again. The states of sequence s lie from number
+    /// starts[s] / ChunkTokens + s on, which leaves room for each whatever the lengths.
+    /// </summary>
     public const int ChunkTokens = 16;
 
     private Tensor _r = null!, _l = null!, _k = null!, _v = null!, _a = null!, _b = null!, _starts = null!, _states = null!, _sa = null!;
@@ -57,7 +60,7 @@ internal sealed partial class Wkv7Node : Node
         bool tracks = tape.Tracks(r, logDecay, k) || tape.Tracks(v, a, b) || (initial is not null && tape.Tracks(initial));
         Tensor y = tape.NewActivation(r.Shape);
         final = wantsFinal ? tape.New(each) : null;
-        Tensor? states = tracks ? tape.New(new Shape(Chunks(starts), heads, n, n)) : null, sa = tracks ? tape.New(r.Shape) : null;
+        Tensor? states = tracks ? tape.New(new Shape(r.Shape.Rows / ChunkTokens + sequences, heads, n, n)) : null, sa = tracks ? tape.New(r.Shape) : null;
         Forward(new Wkv7Inputs(r, logDecay, k, v, a, b, starts, heads), initial, y, final, states, sa);
         if (tracks)
         {
@@ -136,16 +139,6 @@ internal sealed partial class Wkv7Node : Node
         Check.True("wkv7", at.Length > 1 && at[0] == 0 && at[^1] == rows, $"starts must run from 0 to the number of rows, {rows}.");
         for (int s = 1; s < at.Length; s++)
             Check.True("wkv7", at[s] >= at[s - 1], $"starts must not fall: entry {s} is {at[s]} after {at[s - 1]}.");
-    }
-
-    // Kept states of all sequences.
-    private static int Chunks(Tensor starts)
-    {
-        ReadOnlySpan<int> at = starts.OnHost;
-        int chunks = 0;
-        for (int s = 1; s < at.Length; s++)
-            chunks += ChunksOf(at[s] - at[s - 1]);
-        return chunks;
     }
 
     private static int ChunksOf(int tokens) => (tokens + ChunkTokens - 1) / ChunkTokens;

@@ -132,15 +132,29 @@ internal sealed unsafe partial class Wkv7Node
                 int count = Math.Min(ChunkTokens, task.End - t);
                 Walk.PackTokens(token, t, count, task.Head);
                 Walk.PackValues(Walk.V, task, t, count, v);
-                if (States is not null)
-                    Walk.StoreRows(s, task.From, task.Rows, new Slot { To = States + Walk.StateAt(chunk, task.Head) });
                 for (int i = 0; i < stride; i += 4)
+                {
+                    if (States is not null)
+                        Walk.KeepRows(s + i * width, task.From + i, Math.Min(4, task.Rows - i), States + Walk.StateAt(chunk, task.Head));
                     Wkv7Rows<L, V>.Forward(s + i * width, token, count, width, v + i, y + i, sa + i, stride);
+                    FetchAhead(task, t + ChunkTokens, i);
+                }
                 Walk.PutValues(y, task, t, count, new Slot { To = Y });
                 Walk.PutValues(sa, task, t, count, new Slot { To = Sa });
             }
             if (Final is not null)
                 Walk.StoreRows(s, task.From, task.Rows, new Slot { To = Final + Walk.StateAt(task.Sequence, task.Head) });
+        }
+
+        // With every four rows its share of the next chunk
+        private readonly void FetchAhead(in Walk.Task task, int first, int row)
+        {
+            for (int t = first + row * ChunkTokens / task.Stride; t < Math.Min(task.End, first + (row + 4) * ChunkTokens / task.Stride); t++)
+            {
+                Walk.Fetch(t, task.Head);
+                Walk.Fetch(Y, t, task.Head);
+                Walk.Fetch(Sa, t, task.Head);
+            }
         }
     }
 
@@ -189,6 +203,8 @@ internal sealed unsafe partial class Wkv7Node
                         Walk.LoadRows(States + Walk.StateAt(task.Chunk + chunk, task.Head), task.From + i, Math.Min(4, task.Rows - i), history, 4);
                         Wkv7Rows<L, V>.Replay(history, token, count, width, v + i, sa + i, stride);
                         Wkv7Rows<L, V>.Backward<Yes>(g + i * width, history, token, sum, count, width, v + i, dy + i, sa + i, dv + i, stride);
+                        if (chunk > 0)
+                            FetchAhead(task, chunk - 1, i);
                     }
                     if (hasSums)
                         Walk.ScaleByDecay(sum, token, count);
@@ -201,6 +217,25 @@ internal sealed unsafe partial class Wkv7Node
             }
             if (Dinitial.To is not null)
                 Walk.StoreRows(g, task.From, task.Rows, Dinitial with { To = Dinitial.To + Walk.StateAt(task.Sequence, task.Head) });
+        }
+
+        // As in forward, with the kept states and the places of the results
+        private readonly void FetchAhead(in Walk.Task task, int chunk, int row)
+        {
+            Walk.Fetch(States + Walk.StateAt(task.Chunk + chunk, task.Head) + (task.From + row) * Walk.N, Math.Min(4, task.Rows - row) * Walk.N);
+            int first = task.Start + chunk * ChunkTokens;
+            for (int t = first + row * ChunkTokens / task.Stride; t < first + (row + 4) * ChunkTokens / task.Stride; t++)
+            {
+                Walk.Fetch(t, task.Head);
+                Walk.Fetch(Dy, t, task.Head);
+                Walk.Fetch(Sa, t, task.Head);
+                Walk.Fetch(Dv.To, t, task.Head);
+                Walk.Fetch(Dr.To, t, task.Head);
+                Walk.Fetch(Dl.To, t, task.Head);
+                Walk.Fetch(Dk.To, t, task.Head);
+                Walk.Fetch(Da.To, t, task.Head);
+                Walk.Fetch(Db.To, t, task.Head);
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.Intrinsics.X86;
 using Marrow.Engine.Cpu;
 using Marrow.Engine.Devices.Cpu;
 
@@ -50,11 +51,8 @@ internal sealed unsafe partial class Wkv7Node
 
         public Task Locate(int index)
         {
-            int part = index % Parts, s = index / Parts / Heads, chunk = 0;
-            for (int before = 0; before < s; before++)
-                chunk += ChunksOf(_starts[before + 1] - _starts[before]);
-            int from = part * PartRows;
-            return new Task(s, index / Parts % Heads, part, from, Parts == 1 ? N : Math.Min(PartRows, N - from), _starts[s], _starts[s + 1], chunk);
+            int part = index % Parts, s = index / Parts / Heads, from = part * PartRows;
+            return new Task(s, index / Parts % Heads, part, from, Parts == 1 ? N : Math.Min(PartRows, N - from), _starts[s], _starts[s + 1], _starts[s] / ChunkTokens + s);
         }
 
         /// <summary>The first element of a head's state among [count, heads, n, n].</summary>
@@ -76,6 +74,29 @@ internal sealed unsafe partial class Wkv7Node
             }
             new Span<float>(to, Quantities * Width).Clear();
             new Span<float>(to + Width, Width).Fill(1f);
+        }
+
+        /// <summary>Asks for a token's inputs ahead of their use: rows of one head lie too far apart for the processor to foresee them.</summary>
+        public void Fetch(int t, int head)
+        {
+            Fetch(R, t, head);
+            Fetch(L, t, head);
+            Fetch(K, t, head);
+            Fetch(V, t, head);
+            Fetch(A, t, head);
+            Fetch(B, t, head);
+        }
+
+        public void Fetch(float* x, int t, int head)
+        {
+            if (x is not null)
+                Fetch(x + (long)t * Channels + head * N, N);
+        }
+
+        public static void Fetch(float* x, int count)
+        {
+            for (int j = 0; Sse.IsSupported && j < count; j += 16)
+                Sse.Prefetch1(x + j);
         }
 
         /// <summary>Copies what the tokens have for a task's rows (v, dy, sa), zeros beside them.</summary>
@@ -126,13 +147,25 @@ internal sealed unsafe partial class Wkv7Node
                 to.Put((long)(first + i) * N, from + i * Width, N);
         }
 
+        /// <summary>As <see cref="StoreRows"/>, past the caches: kept states are not read before backward.</summary>
+        public void KeepRows(float* from, int first, int rows, float* to)
+        {
+            if (N != Width)
+            {
+                StoreRows(from, first, rows, new Slot { To = to });
+                return;
+            }
+            for (int j = 0; j < rows * N; j += Simd.Width)
+                Vector.Load(from + j).StoreAlignedNonTemporal(to + (long)first * N + j);
+        }
+
         private void Pack(float* from, float* to)
         {
             new ReadOnlySpan<float>(from, N).CopyTo(new Span<float>(to, N));
             new Span<float>(to + N, Width - N).Clear();
         }
 
-        /// <summary>Rows of one head of a sequence; chunk: the number of the sequence's first chunk.</summary>
+        /// <summary>Rows of one head of a sequence; chunk: the number of the sequence's first kept state.</summary>
         public readonly record struct Task(int Sequence, int Head, int Part, int From, int Rows, int Start, int End, int Chunk)
         {
             /// <summary>The rows up to a multiple of four.</summary>

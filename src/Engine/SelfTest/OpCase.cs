@@ -23,6 +23,9 @@ public sealed record OpCase(string Op, string Case, Shape[] Inputs, Func<Autogra
     /// <summary>Inputs are drawn uniformly from −Range to Range.</summary>
     public float Range { get; init; } = 1f;
 
+    /// <summary>What is added to every drawn value, by input; 0 for inputs beyond its end.</summary>
+    public float[] Offsets { get; init; } = [];
+
     /// <summary>Largest error allowed, relative to the largest value of the tensor compared.</summary>
     public double Tolerance { get; init; } = 2e-5;
 

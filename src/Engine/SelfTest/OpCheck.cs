@@ -21,7 +21,7 @@ public static class OpCheck
         int[] rounded = activations == DType.BF16 ? [.. op.Activations.Union(op.Bf16)] : op.Bf16;
         var problems = new List<string>();
         var random = new Random(12345);
-        NdArray[] inputs = [.. op.Inputs.Select((shape, i) => Draw(random, shape, op.Range, rounded.Contains(i)))];
+        NdArray[] inputs = [.. op.Inputs.Select((shape, i) => Draw(random, shape, op.Range, rounded.Contains(i), i < op.Offsets.Length ? op.Offsets[i] : 0f))];
         NdArray expected = op.Reference(inputs);
         NdArray upstream = expected.Shape.Count == 1 ? new NdArray(expected.Shape, [1.0]) : Draw(random, expected.Shape, 1f, activations == DType.BF16);
         int[] trainable = [.. Enumerable.Range(0, inputs.Length).Except(op.Frozen).Except(op.Bf16)];
@@ -128,12 +128,12 @@ public static class OpCheck
 
     private static NdArray FromTensor(Tensor t) => new(t.Shape, Array.ConvertAll(t.ToArray(), v => (double)v));
 
-    private static NdArray Draw(Random random, Shape shape, float range, bool bf16)
+    private static NdArray Draw(Random random, Shape shape, float range, bool bf16, float offset = 0f)
     {
         var values = new double[shape.Count];
         for (int i = 0; i < values.Length; i++)
         {
-            float v = (random.NextSingle() * 2 - 1) * range;
+            float v = (random.NextSingle() * 2 - 1) * range + offset;
             values[i] = bf16 ? (float)(BFloat16)v : v;
         }
         return new NdArray(shape, values);

@@ -41,7 +41,8 @@ internal static class FixtureRun
     }
 
     /// <summary>
-    /// Ten steps on the fixture's batch; the largest difference of the losses, that of the norms as a part of them, how far the trained tensors end from the
+    /// Ten steps on the fixture's batch; the largest difference of the losses, that of the norms as a part of them (beyond ten times the distance between the
+    /// reference in single and in double precision, which grows in some runs), how far the trained tensors end from the
     /// reference's as a part of their way, and the largest difference of a single value.
     /// </summary>
     public static (double Loss, double Norm, double Distance, double Farthest) Train(ITestOutputHelper output, string root, string name, FineTuning tuned)
@@ -55,9 +56,9 @@ internal static class FixtureRun
         for (int i = 0; i < 10; i++)
         {
             StepReport report = trainer.RunStep();
-            double expected = json.RootElement.GetProperty("grad_norms_before_clip")[i].GetDouble();
+            double exact = json.RootElement.GetProperty("grad_norms_before_clip_f64")[i].GetDouble(), single = json.RootElement.GetProperty("grad_norms_before_clip")[i].GetDouble();
             loss = Math.Max(loss, Math.Abs(report.Loss - json.RootElement.GetProperty("losses")[i].GetDouble()));
-            norm = Math.Max(norm, Math.Abs(report.GradNorm - expected) / expected);
+            norm = Math.Max(norm, (Math.Abs(report.GradNorm - exact) - 10 * Math.Abs(single - exact)) / exact);
         }
         using var final = SafetensorsFile.Open(Path.Combine(folder, "final.safetensors"));
         for (int p = 0; p < start.Length; p++)

@@ -131,7 +131,7 @@ public sealed class TargetSelectorTests : IDisposable
         MarrowException Refused(TargetSelection selection) => Assert.Throws<MarrowException>(() => new AdaptedModel(model, new MissConfig { R = 2, Targets = selection }, 1));
         Assert.Equal(["blocks.1.att.key", "blocks.1.ffn.key"], Paths(new() { TargetModules = new(["key"]), LayersToTransform = [1] }));
         Assert.Equal(["blocks.1.att.key"], Paths(new() { TargetModules = new(["att.key"]), LayersToTransform = [1], LayersPattern = ["blocks"] }));
-        Assert.Equal(["blocks.0.att.key", "blocks.1.att.key"], Paths(new() { TargetModules = new("key"), ExcludeModules = new(@".*ffn.*") }));
+        Assert.Equal(["blocks.0.att.key", "blocks.1.att.key"], Paths(new() { TargetModules = new(["key"]), ExcludeModules = new(@".*ffn.*") }));
         foreach (string name in new[] { "head", "emb", "ln_x", "x_r", "w1" })
             Assert.Contains($"modules_to_save: [{name}]", Refused(new() { TargetModules = new("key", name) }).Message, StringComparison.Ordinal);
         MarrowException unknown = Refused(new() { ModulesToSave = ["lm_head"] });

@@ -96,10 +96,10 @@ public abstract class Rwkv : CausalModel
     /// <summary>Weight and bias of a norm over the channels.</summary>
     internal (Weight Weight, Weight Bias) Norm(string name) => (Make(name + ".weight", Sizes.HiddenSize), Make(name + ".bias", Sizes.HiddenSize));
 
-    /// <summary>A linear layer without bias, which adapters can attach to.</summary>
+    /// <summary>A linear layer without bias, which adapters can attach to, by the path that the files give it.</summary>
     internal LinearLayer Linear(string path, int outputs, int inputs)
     {
-        var layer = new LinearLayer(path, Make(path + ".weight", outputs, inputs));
+        var layer = new LinearLayer(Sizes.ModulePath(path), Make(path + ".weight", outputs, inputs));
         _linears.Add(layer);
         return layer;
     }

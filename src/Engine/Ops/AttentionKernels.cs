@@ -14,7 +14,7 @@ internal sealed unsafe partial class AttentionNode
     private const float Hidden = -1e30f;
 
     /// <summary>The sequence that tile number <paramref name="tile"/> belongs to: sequence s owns numbers from starts[s] / size + s on, some of them without rows.</summary>
-    private static int SequenceOf(View<int> starts, int sequences, int tile, int size)
+    internal static int SequenceOf(View<int> starts, int sequences, int tile, int size)
     {
         int low = 0, high = sequences;
         while (high - low > 1)

@@ -97,7 +97,7 @@ internal sealed partial class Wkv6Node : Node
 
     /// <summary>Computes y and final; returns the states that backward starts from, when they are to be kept.</summary>
     private static Tensor? Forward(in Wkv6Inputs inputs, Tensor? initial, Tensor y, Tensor? final, bool keeps) =>
-        y.Device is KernelDevice gpu ? ForwardOn(gpu, inputs, initial, y, final) : ForwardOnCpu(inputs, initial, y, final, keeps);
+        y.Device is KernelDevice gpu ? ForwardOn(gpu, inputs, initial, y, final, keeps) : ForwardOnCpu(inputs, initial, y, final, keeps);
 
     private static void CheckInputs(in Wkv6Inputs inputs, Tensor? initial, out Shape states)
     {

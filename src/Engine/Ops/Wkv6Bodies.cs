@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.Intrinsics;
 using Marrow.Engine.Cpu;
 
@@ -33,7 +34,6 @@ internal sealed unsafe partial class Wkv6Node
                     Keep(state, columns, States + Walk.StateAt(slot, head, width) + from, width);
                 for (int t = 0; t < count; t++)
                 {
-                    Fetch(first + t + ChunkTokens, head);
                     Walk.Pack(first + t, head, token);
                     for (int j = 0; j < width; j += 8)
                     {
@@ -42,7 +42,7 @@ internal sealed unsafe partial class Wkv6Node
                             Vector256.Load(token + q * width + j).Store(key + 8 * q);
                     }
                     Walk.Pad(Walk.V + Walk.At(first + t, head) + from, values, row, columns);
-                    V bonus = L.Broadcast(Bonus<L, V>(u, token, token + 2 * width, width));
+                    V bonus = L.Broadcast(Dot<L, V>(token, token + 2 * width, width, u));
                     for (int i = 0; i < columns; i += L.Width)
                     {
                         float* value = ends + 2 * (ChunkTokens * i + t * L.Width);
@@ -52,7 +52,11 @@ internal sealed unsafe partial class Wkv6Node
                     }
                 }
                 for (int i = 0; i < columns; i += L.Width)
+                {
                     Wkv6Tiles<L, V>.Forward(state + i, columns, keys, blocks, ends + 2 * ChunkTokens * i, count);
+                    int next = first + ChunkTokens + ChunkTokens * i / columns;
+                    Fetch(next, Math.Min(next + ChunkTokens * L.Width / columns, Walk.Starts[s + 1]), head);
+                }
                 for (int t = 0; t < count; t++)
                 {
                     for (int i = 0; i < columns; i += L.Width)
@@ -64,13 +68,13 @@ internal sealed unsafe partial class Wkv6Node
                 Simd.Transpose(state, columns, n, values, Final + Walk.StateAt(s, head, n) + from * n, n);
         }
 
-        private readonly void Fetch(int token, int head)
+        private readonly void Fetch(int first, int end, int head)
         {
-            Walk.Fetch(Walk.R, token, head);
-            Walk.Fetch(Walk.L, token, head);
-            Walk.Fetch(Walk.K, token, head);
-            Walk.Fetch(Walk.V, token, head);
-            Walk.Fetch(Y, token, head);
+            Walk.Fetch(Walk.R, first, end, head);
+            Walk.Fetch(Walk.L, first, end, head);
+            Walk.Fetch(Walk.K, first, end, head);
+            Walk.Fetch(Walk.V, first, end, head);
+            Walk.Fetch(Y, first, end, head);
         }
 
         private static void Begin(float* initial, int n, int values, float* state, int columns, int width)
@@ -85,7 +89,9 @@ internal sealed unsafe partial class Wkv6Node
         {
             if (columns == width)
             {
-                new ReadOnlySpan<float>(state, width * width).CopyTo(new Span<float>(to, width * width));
+                // Past the caches: nothing reads it before backward.
+                for (int j = 0; j < width * width; j += Simd.Width)
+                    Vector.Load(state + j).StoreAlignedNonTemporal(to + j);
                 return;
             }
             for (int j = 0; j < width; j++)
@@ -118,24 +124,24 @@ internal sealed unsafe partial class Wkv6Node
             new Span<float>(du, width).Clear();
             for (int i = 0; i < padded; i++)
                 Walk.Pad(Dfinal + Walk.StateAt(s, head, n) + (from + i) * n, Dfinal is null || i >= rows ? 0 : n, gradient + i * width, width);
+            GradientSlot toR = SumSlot(Dr, part, 0), toK = SumSlot(Dk, part, 1), toL = SumSlot(Dl, part, 2);
             int start = Walk.Starts[s], chunks = (Walk.Starts[s + 1] - start + ChunkTokens - 1) / ChunkTokens;
             for (int chunk = chunks - 1; chunk >= 0; chunk--)
             {
                 int first = start + chunk * ChunkTokens, count = Math.Min(ChunkTokens, Walk.Starts[s + 1] - first);
                 for (int t = 0; t < count; t++)
                 {
-                    Fetch(first + t - ChunkTokens, head);
                     Walk.Pack(first + t, head, token);
                     Walk.Pad(Walk.V + Walk.At(first + t, head), n, v, width);
                     Walk.Pad(Dy + Walk.At(first + t, head), n, dy, width);
-                    beta[t] = Bonus<L, V>(null, v, dy, width);
+                    beta[t] = Dot<L, V>(v, dy, width);
                     for (int j = 0; j < width; j += L.Width)
                     {
                         float* key = sums + j / L.Width * sumFloats + t * Wkv6Tiles<L, V>.SumFloats;
                         for (int q = 0; q < 3; q++)
                             L.Store(L.Load(token + q * width + j), key + q * L.Width);
                     }
-                    Vector128<float> bonus = Vector128.Create(Bonus<L, V>(u, token, token + 2 * width, width));
+                    Vector128<float> bonus = Vector128.Create(Dot<L, V>(token, token + 2 * width, width, u));
                     for (int i = 0; i < padded; i += 4)
                     {
                         float* row = ends + i / 4 * rowFloats + t * Wkv6Tiles<L, V>.RowFloats;
@@ -156,7 +162,11 @@ internal sealed unsafe partial class Wkv6Node
                 {
                     Begin(sums, count, width, from + done == 0 ? u : null, beta, du);
                     for (int i = done; i < Math.Min(done + PartRows, padded); i += 4)
+                    {
                         Wkv6Tiles<L, V>.Backward(state + i * width, gradient + i * width, width, sums, ends + i / 4 * rowFloats, path, count);
+                        if (chunk > 0)
+                            Fetch(first - ChunkTokens + ChunkTokens * i / padded, first - ChunkTokens + ChunkTokens * (i + 4) / padded, head);
+                    }
                     Collect(sums, count, width, totals, done > 0);
                 }
                 for (int t = 0; t < count; t++)
@@ -165,10 +175,9 @@ internal sealed unsafe partial class Wkv6Node
                     for (int i = 0; i < padded; i += 4)
                         Vector128.Load(ends + i / 4 * rowFloats + t * Wkv6Tiles<L, V>.RowFloats + 8).Store(v + i);
                     Dv.Put(at + from, v, rows);
-                    long size = (long)Walk.Tokens * Walk.Channels, place = 3 * part * size + at;
-                    (Partials is null ? Dr : new GradientSlot { To = Partials }).Put(Partials is null ? at : place, totals + t * width, n);
-                    (Partials is null ? Dk : new GradientSlot { To = Partials + size }).Put(Partials is null ? at : place, totals + total + t * width, n);
-                    (Partials is null ? Dl : new GradientSlot { To = Partials + 2 * size }).Put(Partials is null ? at : place, totals + 2 * total + t * width, n);
+                    toR.Put(at, totals + t * width, n);
+                    toK.Put(at, totals + total + t * width, n);
+                    toL.Put(at, totals + 2 * total + t * width, n);
                 }
             }
             if (part == 0)
@@ -177,18 +186,22 @@ internal sealed unsafe partial class Wkv6Node
                 Dinitial.Put(Walk.StateAt(s, head, n) + (from + i) * n, gradient + i * width, n);
         }
 
-        private readonly void Fetch(int token, int head)
+        private readonly void Fetch(int first, int end, int head)
         {
-            Walk.Fetch(Walk.R, token, head);
-            Walk.Fetch(Walk.L, token, head);
-            Walk.Fetch(Walk.K, token, head);
-            Walk.Fetch(Walk.V, token, head);
-            Walk.Fetch(Dy, token, head);
-            Walk.Fetch(Dv.To, token, head);
-            Walk.Fetch(Dr.To, token, head);
-            Walk.Fetch(Dk.To, token, head);
-            Walk.Fetch(Dl.To, token, head);
+            Walk.Fetch(Walk.R, first, end, head);
+            Walk.Fetch(Walk.L, first, end, head);
+            Walk.Fetch(Walk.K, first, end, head);
+            Walk.Fetch(Walk.V, first, end, head);
+            Walk.Fetch(Dy, first, end, head);
+            Walk.Fetch(Dv.To, first, end, head);
+            Walk.Fetch(Dr.To, first, end, head);
+            Walk.Fetch(Dk.To, first, end, head);
+            Walk.Fetch(Dl.To, first, end, head);
         }
+
+        // Where a task leaves a sum over rows; one that has not all rows has [parts, 3, tokens, channels] for its own.
+        private readonly GradientSlot SumSlot(GradientSlot whole, int part, int sum) =>
+            Partials is null ? whole : new GradientSlot { To = Partials + (3 * part + sum) * (long)Walk.Tokens * Walk.Channels };
 
         // Sums start at zero, those of the first rows at the terms of u, which du gets its part of.
         private static void Begin(float* sums, int tokens, int width, float* u, float* beta, float* du)
@@ -229,14 +242,14 @@ internal sealed unsafe partial class Wkv6Node
         }
     }
 
-    // Σ u∘a∘b over whole vectors, or Σ a∘b without u.
-    private static float Bonus<L, V>(float* u, float* a, float* b, int width)
+    // Σ a∘b, or Σ a∘b∘factor, over whole vectors.
+    private static float Dot<L, V>(float* a, float* b, int width, float* factor = null)
         where L : struct, ILanes<V>
         where V : struct
     {
         V sum = default;
         for (int j = 0; j < width; j += L.Width)
-            sum = L.MultiplyAdd(u is null ? L.Load(a + j) : L.Multiply(L.Load(u + j), L.Load(a + j)), L.Load(b + j), sum);
+            sum = L.MultiplyAdd(factor is null ? L.Load(a + j) : L.Multiply(L.Load(a + j), L.Load(factor + j)), L.Load(b + j), sum);
         return Vector128.Sum(L.AddParts(sum));
     }
 }

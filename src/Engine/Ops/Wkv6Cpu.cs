@@ -134,14 +134,17 @@ internal sealed unsafe partial class Wkv6Node
         /// <summary>A head's state among [count, heads, size, size].</summary>
         public long StateAt(int index, int head, int size) => ((long)index * Heads + head) * size * size;
 
-        /// <summary>Begins to fetch a head's part of a token's row: rows lie too far apart for the processor to see them coming.</summary>
-        public void Fetch(float* rows, int token, int head)
+        /// <summary>Asks for a head's part of rows ahead of their use: they lie too far apart for the processor to foresee them.</summary>
+        public void Fetch(float* rows, int first, int end, int head)
         {
-            if (!Sse.IsSupported || rows is null || token < 0 || token >= Tokens)
+            if (!Sse.IsSupported || rows is null)
                 return;
-            float* row = rows + At(token, head);
-            for (int j = 0; j < N; j += 16)
-                Sse.Prefetch1(row + j);
+            for (int t = first; t < end; t++)
+            {
+                float* row = rows + At(t, head);
+                for (int j = 0; j < N; j += 16)
+                    Sse.Prefetch1(row + j);
+            }
         }
 
         /// <summary>Copies r, exp(logDecay) and k of a token, zeros up to Width behind each.</summary>

@@ -25,7 +25,7 @@ internal sealed partial class Wkv7Node
 
     private static void ForwardOn(KernelDevice gpu, in Wkv7Inputs inputs, Tensor? initial, Tensor y, Tensor? final, Tensor? states, Tensor? sa)
     {
-        int n = inputs.N, bytes = sizeof(float) * Math.Max(6 * StagedTokens, 4 * ChunkTokens) * ((n + 3) / 4 * 4);
+        int n = inputs.N, bytes = sizeof(float) * 6 * ChunkTokens * ((n + 3) / 4 * 4);
         Check.True("wkv7", bytes <= gpu.Capabilities.SharedBytes && Lanes(n) <= gpu.Capabilities.MaxLanes, $"heads of {n} channels are too wide for {gpu.Name}; the CPU has no limit.");
         gpu.Launch(ForwardRows, Groups(inputs), inputs.R, inputs.L, inputs.K, inputs.V, inputs.A, inputs.B, inputs.Starts, initial ?? inputs.L, y, final ?? inputs.L,
             states ?? inputs.L, sa ?? inputs.L, inputs.Heads, initial is not null, initial?.Shape.Rank == 4, final is not null, states is not null, n);
@@ -165,10 +165,9 @@ internal sealed partial class Wkv7Node
     private static void ColumnsKernel<T, TY>(View<T> r, View<float> l, View<T> k, View<T> v, View<T> a, View<T> b, View<int> starts, View<TY> dy, View<float> dfinal, View<float> states, View<float> sas, View<float> dsa,
         View<T> dr, View<float> dl, View<T> dk, View<T> da, View<T> db, int heads, bool ends, int wants, int adds, [Const(64)] int n) where T : unmanaged where TY : unmanaged
     {
-        int s = Gpu.Group / heads, head = Gpu.Group % heads, column = Gpu.Lane, channels = heads * n, quads = (n + 3) / 4, width = 4 * quads, size = 4 * width;
+        int s = Gpu.Group / heads, head = Gpu.Group % heads, column = Gpu.Lane, channels = heads * n, quads = (n + 3) / 4, width = 4 * quads, size = 6 * width;
         Shared<float> tokens = Gpu.Shared<float>(ChunkTokens * size);
         Private<Vector4> state = Gpu.Private<Vector4>(quads), g = Gpu.Private<Vector4>(quads);
-        Private<float> own = Gpu.Private<float>(7 * ChunkTokens);
         int first = starts[s], end = starts[s + 1];
         if (ends && column < n)
             LoadColumn(g, dfinal.At(StateOf(s, heads, head, n) + column), n);
@@ -183,24 +182,20 @@ internal sealed partial class Wkv7Node
                 StageRow(tokens.At(t * size + width), dy.At(at), width, n);
                 StageRow(tokens.At(t * size + 2 * width), sas.At(at), width, n);
                 StageRow(tokens.At(t * size + 3 * width), dsa.At(at), width, n);
-                if (column < n)
-                {
-                    own[7 * t] = r.At(at).Load(column);
-                    own[7 * t + 1] = MathF.Exp(l.At(at).Load(column));
-                    own[7 * t + 2] = k.At(at).Load(column);
-                    own[7 * t + 3] = a.At(at).Load(column);
-                    own[7 * t + 4] = b.At(at).Load(column);
-                }
             }
             if (column < n)
                 LoadColumn(state, states.At(StateOf(first / ChunkTokens + s + chunk, heads, head, n) + column), n);
             Gpu.Barrier();
             if (column < n)
             {
+                // What the next token has for this column is under way while one is computed.
+                long at = (long)from * channels + head * n + column;
+                float w = MathF.Exp(l[at]), kt = k.At(at).Load(0), bt = b.At(at).Load(0);
                 for (int t = 0; t < count; t++)
                 {
                     Shared<float> token = tokens.At(t * size);
-                    float w = own[7 * t + 1], kt = own[7 * t + 2], bt = own[7 * t + 4];
+                    long next = t + 1 < count ? at + channels : at;
+                    float nextW = l[next], nextK = k.At(next).Load(0), nextB = b.At(next).Load(0);
                     Vector4 before = Vector4.Zero, after = Vector4.Zero;
                     for (int q = 0; q < quads; q++)
                     {
@@ -211,40 +206,49 @@ internal sealed partial class Wkv7Node
                         after += p * token.Load4(width + 4 * q);
                     }
                     float toR = after.X + after.Y + (after.Z + after.W), toA = before.X + before.Y + (before.Z + before.W);
-                    own[7 * t + 5] = own[7 * t] * toR;
-                    own[7 * t + 6] = own[7 * t + 3] * toA;
-                    long at = (long)(from + t) * channels + head * n;
+                    token[4 * width + column] = toR;
+                    token[5 * width + column] = toA;
                     if ((wants & WantsR) != 0)
-                        Put(dr.At(at), column, toR, (adds & WantsR) != 0);
+                        Put(dr.At(at), 0, toR, (adds & WantsR) != 0);
                     if ((wants & WantsA) != 0)
-                        Put(da.At(at), column, toA, (adds & WantsA) != 0);
+                        Put(da.At(at), 0, toA, (adds & WantsA) != 0);
+                    at = next;
+                    w = MathF.Exp(nextW);
+                    kt = nextK;
+                    bt = nextB;
                 }
                 Vector4 both = Vector4.Zero;
                 for (int q = 0; q < quads; q++)
                     both += state[q] * g[q];
-                float product = both.X + both.Y + (both.Z + both.W);
+                float product = both.X + both.Y + (both.Z + both.W), rt = r.At(at).Load(0), removal = a.At(at).Load(0);
                 for (int t = count - 1; t >= 0; t--)
                 {
                     Shared<float> token = tokens.At(t * size);
-                    float rt = own[7 * t], w = own[7 * t + 1], at1 = own[7 * t + 3];
+                    long next = t > 0 ? at - channels : at;
+                    float nextR = r.At(next).Load(0), nextW = l[next], nextK = k.At(next).Load(0), nextRemoval = a.At(next).Load(0), nextB = b.At(next).Load(0);
                     Vector4 key = Vector4.Zero, back = Vector4.Zero;
                     for (int q = 0; q < quads; q++)
                     {
                         Vector4 now = g[q] + token.Load4(width + 4 * q) * rt;
                         key += now * token.Load4(4 * q);
                         back += now * token.Load4(2 * width + 4 * q);
-                        g[q] = now * w + token.Load4(3 * width + 4 * q) * at1;
+                        g[q] = now * w + token.Load4(3 * width + 4 * q) * removal;
                     }
                     float toK = key.X + key.Y + (key.Z + key.W), toB = back.X + back.Y + (back.Z + back.W);
-                    float toL = w < LeastDecay ? 0f : product + own[7 * t + 5] - own[7 * t + 4] * toB - own[7 * t + 2] * toK;
-                    product = toL + own[7 * t + 6];
-                    long at = (long)(from + t) * channels + head * n;
+                    float toL = w < LeastDecay ? 0f : product + rt * token[4 * width + column] - bt * toB - kt * toK;
+                    product = toL + removal * token[5 * width + column];
                     if ((wants & WantsK) != 0)
-                        Put(dk.At(at), column, toK, (adds & WantsK) != 0);
+                        Put(dk.At(at), 0, toK, (adds & WantsK) != 0);
                     if ((wants & WantsB) != 0)
-                        Put(db.At(at), column, toB, (adds & WantsB) != 0);
+                        Put(db.At(at), 0, toB, (adds & WantsB) != 0);
                     if ((wants & WantsL) != 0)
-                        Put(dl.At(at), column, toL, (adds & WantsL) != 0);
+                        Put(dl.At(at), 0, toL, (adds & WantsL) != 0);
+                    at = next;
+                    rt = nextR;
+                    w = MathF.Exp(nextW);
+                    kt = nextK;
+                    removal = nextRemoval;
+                    bt = nextB;
                 }
             }
         }

@@ -5,10 +5,11 @@ public static partial class OpCases
 {
     private static IEnumerable<OpCase> Maps()
     {
+        // The slopes of tanh and σ come from their results: rounded to bf16, these are off by 2⁻⁹ of a slope of at most 1 or 1/4.
         foreach ((int rows, int c) in new[] { (1, 1), (3, 31), (2, 4099), (40, 12), (5, 64), (8300, 4) })
         {
             Shape x = new(rows, c);
-            yield return new("tanh", $"{x}", [x], (_, t) => Ops.Tanh(t[0]), a => MapNode<TanhMap>.Reference(a[0])) { Range = 3, Bf16Tolerance = 2e-2 };
+            yield return new("tanh", $"{x}", [x], (_, t) => Ops.Tanh(t[0]), a => MapNode<TanhMap>.Reference(a[0])) { Range = 1.5f, Bf16Tolerance = 2e-2 };
             yield return new("squared_relu", $"{x}", [x], (_, t) => Ops.SquaredRelu(t[0]), a => MapNode<SquaredReluMap>.Reference(a[0])) { Range = 3 };
             yield return new("sigmoid", $"{x}", [x], (_, t) => Ops.Sigmoid(t[0]), a => MapNode<SigmoidMap>.Reference(a[0])) { Range = 3, Bf16Tolerance = 2e-2 };
             yield return new("sigmoid", $"{x} with bias", [x, new(1, 1, c)], (_, t) => Ops.Sigmoid(t[0], t[1]), a => MapNode<SigmoidMap>.Reference(a[0], a[1])) { Range = 2, Bf16Tolerance = 2e-2 };

@@ -11,8 +11,8 @@ public static partial class OpCases
             ("one token, heads of 8", [0, 1], 2, 8, -0.5f, 1f),
             ("15, 16, 0, 17 and 37 tokens, heads of 8", [0, 15, 31, 31, 48, 85], 2, 8, -0.6f, 0.5f),
             ("heads of 5", [0, 2, 20], 3, 5, -0.3f, 0.5f),
-            ("heads of 16, hardly a decay", [0, 33], 2, 16, -0.001f, 0.3f),
-            ("heads of 24, all forgotten at once", [0, 0, 18], 1, 24, -20f, 0.4f),
+            ("hardly a decay, heads of 8", [0, 33], 2, 8, -0.001f, 0.3f),
+            ("all forgotten at once, heads of 8", [0, 0, 18], 1, 8, -20f, 0.4f),
             ("heads of 64", [0, 17], 1, 64, -0.5f, 0.2f),
             ("heads of 128", [0, 3, 5], 1, 128, -0.5f, 0.15f),
         ];

@@ -53,7 +53,7 @@ public static class ModelConfigFile
         {
             NormEps = said.NormEps,
             // The Hugging Face layer of RWKV-7 scales the epsilon with the head; the others keep that of the original.
-            HeadNormEps = found is { Version: 7, IsFla: true } ? found.HeadSize * said.NormEps : found.HeadNormEps,
+            HeadNormEps = found.Naming == RwkvNaming.Fla7 ? found.HeadSize * said.NormEps : found.HeadNormEps,
             TorchDType = said.TorchDType,
             BosId = said.BosId,
             EosIds = said.EosIds.Count > 0 ? said.EosIds : found.EosIds,

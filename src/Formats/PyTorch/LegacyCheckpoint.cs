@@ -22,18 +22,17 @@ internal static class LegacyCheckpoint
         ByteReader input = new(stream, file.Length, file.Path, "PT012", "the pickles");
         TorchObjects objects = new(file.Length);
         List<string> warnings = [];
-        if (Next() is not BigInteger magic || magic != Magic)
+        Unpickler pickles = new(input, file.Path, objects, warnings);
+        if (pickles.Read() is not BigInteger magic || magic != Magic)
             throw new ModelFileException("PT025", file.Path, "this is a pickle, but no torch checkpoint: it does not begin with torch's magic number; save the tensors with torch.save");
-        if (Next() is not Protocol)
+        if (pickles.Read() is not Protocol)
             throw new ModelFileException("PT025", file.Path, $"its format version is not {Protocol}; save it anew with a current torch");
-        CheckMachine(file.Path, Next());
-        object value = Next();
-        if (Next() is not PickleList keys)
+        CheckMachine(file.Path, pickles.Read());
+        object value = pickles.Read();
+        if (pickles.Read() is not PickleList keys)
             throw new ModelFileException("PT026", file.Path, "the list of storages behind the pickled value is missing; the file is damaged, fetch it again");
         Dictionary<string, DataRange> storages = Locate(file, input.Position, keys, objects.Storages, warnings);
         return new Checkpoint(value, storages, warnings);
-
-        object Next() => new Unpickler(input, file.Path, objects, warnings).Read();
     }
 
     private static void CheckMachine(string path, object facts)
@@ -54,18 +53,17 @@ internal static class LegacyCheckpoint
         {
             if (item is not string key || key.Length > TorchObjects.LongestKey || !known.TryGetValue(key, out StorageRef? storage))
                 throw Unfit($"names storage '{Echo.Name(item as string ?? "?")}', which no tensor uses");
-            string shown = Echo.Name(key);
             if (count.Length > file.Length - at)
-                throw Cut(shown, count.Length, at);
+                throw Cut(key, count.Length, at);
             InputFile.ReadExactly(file.Handle, file.Path, at, count);
             at += count.Length;
             long stated = System.Buffers.Binary.BinaryPrimitives.ReadInt64LittleEndian(count);
             if (stated != storage.Count)
-                throw new ModelFileException("PT027", file.Path, $"storage '{shown}' has {stated} elements at byte {at}, but the pickle states {storage.Count}; the file is damaged, fetch it again");
+                throw new ModelFileException("PT027", file.Path, $"storage {Echo.Quote(key)} has {stated} elements at byte {at}, but the pickle states {storage.Count}; the file is damaged, fetch it again");
             if (storage.Bytes > file.Length - at)
-                throw Cut(shown, storage.Bytes, at);
+                throw Cut(key, storage.Bytes, at);
             if (!storages.TryAdd(key, new DataRange(key, at, storage.Bytes, storage.Bytes, false)))
-                throw Unfit($"names storage '{shown}' twice");
+                throw Unfit($"names storage {Echo.Quote(key)} twice");
             at += storage.Bytes;
         }
         if (storages.Count < known.Count)
@@ -77,6 +75,6 @@ internal static class LegacyCheckpoint
         ModelFileException Unfit(string message) => new("PT026", file.Path, $"the list of storages {message}; the file is damaged, fetch it again");
 
         ModelFileException Cut(string key, long needed, long from) => new("PT028", file.Path,
-            $"storage '{key}' needs {needed} bytes at byte {from}, but the file ends at {file.Length}; it was cut short, fetch it again");
+            $"storage {Echo.Quote(key)} needs {needed} bytes at byte {from}, but the file ends at {file.Length}; it was cut short, fetch it again");
     }
 }

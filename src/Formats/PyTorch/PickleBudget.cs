@@ -6,10 +6,10 @@ namespace Marrow.Formats.PyTorch;
 /// </summary>
 internal sealed class PickleBudget(PickleFault fault)
 {
-    public const int MostSteps = 10_000_000;
+    public const int MostSteps = 4_000_000;
     public const long MostBytes = 48 << 20;
 
-    public const int Slot = 16, Pair = 32, Number = 24, Text = 40, Tuple = 64, Name = 100, Container = 120, Storage = 260, Call = 500;
+    public const int Slot = 32, Pair = 64, Number = 24, Text = 40, Tuple = 64, Name = 100, Container = 120, Storage = 260, Call = 500;
 
     private int _steps;
     private long _bytes;

@@ -69,4 +69,17 @@ internal sealed record StorageRef(string Key, string Class, DType Type, long Cou
 internal sealed record StorageView(StorageRef Storage, long First, long Count);
 
 /// <summary>A tensor: <paramref name="Type"/> elements over a storage from byte <paramref name="Offset"/> on, sizes and strides in elements; all checked to lie inside.</summary>
-internal sealed record TensorRef(StorageRef Storage, DType Type, long Offset, long[] Sizes, long[] Strides);
+internal sealed record TensorRef(StorageRef Storage, DType Type, long Offset, long[] Sizes, long[] Strides)
+{
+    /// <summary>The bytes of its elements, row-major.</summary>
+    public long Bytes
+    {
+        get
+        {
+            long count = 1;
+            foreach (long size in Sizes)
+                count *= size;
+            return Type.Bytes(count);
+        }
+    }
+}

@@ -61,8 +61,7 @@ public sealed class PthFile : ITensorSource
             Dictionary<string, StridedTensor> tensors = [];
             foreach (var (name, tensor) in new NamedTensors(path, checkpoint.Warnings).Find(checkpoint.Value, part))
             {
-                long count = tensor.Sizes.Aggregate(1L, (n, d) => n * d);
-                TensorInfo info = new(name, tensor.Type, tensor.Sizes, tensor.Type.Bytes(count));
+                TensorInfo info = new(name, tensor.Type, tensor.Sizes, tensor.Bytes);
                 tensors.Add(name, new StridedTensor(info, tensor, checkpoint.Storages[tensor.Storage.Key]));
             }
             return new PthFile(file, tensors, checkpoint.Warnings);

@@ -81,12 +81,11 @@ internal sealed class TorchObjects(long fileLength)
     private TensorRef Tensor(StorageView view, DType type, long offset, PickleTuple sizes, PickleTuple strides, PickleFault fault)
     {
         int element = type.Bits() / 8;
-        string key = Echo.Name(view.Storage.Key);
         if (view.Storage.Type != type && view.Storage.Type != DType.U8)
-            throw fault("PT022", $"a tensor of {type} lies over storage '{key}' of {view.Storage.Type}");
+            throw fault("PT022", $"a tensor of {type} lies over storage {Key()} of {view.Storage.Type}");
         if (offset < 0 || sizes.Items.Length != strides.Items.Length || sizes.Items.Length > MostDimensions)
             throw fault("PT020",
-                $"a tensor over storage '{key}' has offset {offset}, {sizes.Items.Length} sizes and {strides.Items.Length} strides; at most {MostDimensions} of each, equally many, are allowed");
+                $"a tensor over storage {Key()} has offset {offset}, {sizes.Items.Length} sizes and {strides.Items.Length} strides; at most {MostDimensions} of each, equally many, are allowed");
         long[] size = Numbers(sizes, "size", fault), stride = Numbers(strides, "stride", fault);
         UInt128 count = 1, last = (ulong)offset;
         bool empty = Array.IndexOf(size, 0L) >= 0;
@@ -95,15 +94,17 @@ internal sealed class TorchObjects(long fileLength)
             count *= (ulong)Math.Max(size[i], 1);
             last += empty ? 0 : (UInt128)(ulong)(size[i] - 1) * (ulong)stride[i];
             if (count > long.MaxValue / 128 || last > long.MaxValue)
-                throw fault("PT020", $"a tensor of shape [{string.Join(',', size)}] over storage '{key}' has more elements, or elements further away, than any file holds");
+                throw fault("PT020", $"a tensor of shape [{string.Join(',', size)}] over storage {Key()} has more elements, or elements further away, than any file holds");
         }
         // Elements of another size than the storage's (an untyped one counts bytes) may not begin within its last bytes.
         UInt128 room = (UInt128)(ulong)view.Count * (uint)(view.Storage.Type.Bits() / 8) / (uint)element;
         if (!empty && last >= room)
-            throw fault("PT019", $"a tensor of shape [{string.Join(',', size)}], strides [{string.Join(',', stride)}] at {offset} ends at element {last} of storage '{key}', which has {room}");
+            throw fault("PT019", $"a tensor of shape [{string.Join(',', size)}], strides [{string.Join(',', stride)}] at {offset} ends at element {last} of storage {Key()}, which has {room}");
         if (!empty && count * (uint)element > (ulong)LargestTensor(fileLength))
-            throw fault("PT021", $"a tensor of shape [{string.Join(',', size)}] over storage '{key}' repeats elements up to {count * (uint)element} bytes; at most {LargestTensor(fileLength)} are allowed in a file of {fileLength}");
+            throw fault("PT021", $"a tensor of shape [{string.Join(',', size)}] over storage {Key()} repeats elements up to {count * (uint)element} bytes; at most {LargestTensor(fileLength)} are allowed in a file of {fileLength}");
         return new TensorRef(view.Storage, type, empty ? 0 : view.Storage.Type.Bytes(view.First) + offset * element, size, stride);
+
+        string Key() => Echo.Quote(view.Storage.Key);
     }
 
     private static long[] Numbers(PickleTuple tuple, string what, PickleFault fault)

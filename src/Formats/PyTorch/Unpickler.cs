@@ -17,13 +17,14 @@ internal sealed class Unpickler
 
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
     private static readonly object True = true, False = false;
+    private static readonly object[] SmallNumbers = [.. Enumerable.Range(0, 256).Select(n => (object)(long)n)];
 
     private readonly ByteReader _input;
     private readonly string _path;
     private readonly TorchObjects _objects;
     private readonly List<string> _warnings;
     private readonly PickleBudget _budget;
-    private readonly PickleStack _stack;
+    private PickleStack _stack;
     private byte _operation;
     private long _start;
 
@@ -34,10 +35,11 @@ internal sealed class Unpickler
         _stack = new PickleStack(_budget, Fault);
     }
 
-    /// <summary>The value of the pickle that begins here; the input stands behind its end afterwards.</summary>
+    /// <summary>The value of the pickle that begins here; the input stands behind its end afterwards, where another may follow.</summary>
     /// <exception cref="ModelFileException">PT010 … PT024 and PT033.</exception>
     public object Read()
     {
+        _stack = new PickleStack(_budget, Fault);
         while (true)
         {
             _start = _input.Position;
@@ -77,7 +79,7 @@ internal sealed class Unpickler
             case 'M':
                 return Push(_input.UInt16());
             case '\u008A': // LONG1
-                return Push(new BigInteger(_input.Take(_input.Byte())));
+                return PushLong(_input.Take(_input.Byte()));
             case 'G': // BINFLOAT
                 _budget.Charge(PickleBudget.Number);
                 _stack.Push(BinaryPrimitives.ReadDoubleBigEndian(_input.Take(8)));
@@ -184,17 +186,28 @@ internal sealed class Unpickler
 
     private bool Push(long number)
     {
+        if (number >= 0 && number < SmallNumbers.Length)
+        {
+            _stack.Push(SmallNumbers[number]);
+            return true;
+        }
         _budget.Charge(PickleBudget.Number);
         _stack.Push(number);
         return true;
     }
 
-    private bool Push(BigInteger number)
+    /// <summary>A little-endian integer in two's complement of any length.</summary>
+    private bool PushLong(ReadOnlySpan<byte> bytes)
     {
-        if (number >= long.MinValue && number <= long.MaxValue)
-            return Push((long)number);
+        if (bytes.Length <= sizeof(long))
+        {
+            long number = bytes.Length > 0 ? (sbyte)bytes[^1] : 0;
+            for (int i = bytes.Length - 2; i >= 0; i--)
+                number = (number << 8) | bytes[i];
+            return Push(number);
+        }
         _budget.Charge(PickleBudget.Container + byte.MaxValue);
-        _stack.Push(number);
+        _stack.Push(new BigInteger(bytes));
         return true;
     }
 

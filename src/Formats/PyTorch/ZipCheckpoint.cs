@@ -74,12 +74,13 @@ internal static class ZipCheckpoint
 
     private static DataRange Locate(string path, Dictionary<string, ZipEntry> entries, string root, StorageRef storage)
     {
-        string key = Echo.Name(storage.Key);
         if (storage.Key is "" or "." or ".." || storage.Key.AsSpan().ContainsAny("/\\:\0"))
-            throw new ModelFileException("PT016", path, $"storage key '{key}' is no plain name; no checkpoint has such keys, so it is refused");
+            throw new ModelFileException("PT016", path, $"storage key {Key()} is no plain name; no checkpoint has such keys, so it is refused");
         if (!entries.TryGetValue($"{root}/data/{storage.Key}", out ZipEntry? entry))
-            throw new ModelFileException("PT017", path, $"the data of storage '{key}' are missing: there is no zip entry {Echo.Name(root)}/data/{key}; fetch the file again");
+            throw new ModelFileException("PT017", path, $"the data of storage {Key()} are missing: there is no zip entry {Echo.Name(root)}/data/{Echo.Name(storage.Key)}; fetch the file again");
         return entry.Data.Bytes == storage.Bytes ? entry.Data : throw new ModelFileException("PT018", path,
-            $"storage '{key}' has {entry.Data.Bytes} bytes, but {storage.Count} elements of {storage.Type} need {storage.Bytes}; the file is damaged, fetch it again");
+            $"storage {Key()} has {entry.Data.Bytes} bytes, but {storage.Count} elements of {storage.Type} need {storage.Bytes}; the file is damaged, fetch it again");
+
+        string Key() => Echo.Quote(storage.Key);
     }
 }

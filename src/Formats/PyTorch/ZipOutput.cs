@@ -55,12 +55,12 @@ internal sealed class ZipOutput(Stream target, long zip64From = uint.MaxValue)
         Fields last = new();
         if (large)
         {
-            last.UInt32(ZipDirectory.End64Signature).UInt64(ZipDirectory.End64Bytes - 12).UInt16(Version64).UInt16(Version64).UInt32(0).UInt32(0)
+            last.UInt32(ZipEnd.LongSignature).UInt64(ZipEnd.LongBytes - 12).UInt16(Version64).UInt16(Version64).UInt32(0).UInt32(0)
                 .UInt64(_entries.Count).UInt64(_entries.Count).UInt64(bytes).UInt64(start);
-            last.UInt32(ZipDirectory.Locator64Signature).UInt32(0).UInt64(end).UInt32(1);
+            last.UInt32(ZipEnd.LocatorSignature).UInt32(0).UInt64(end).UInt32(1);
         }
         ushort count = large ? ushort.MaxValue : (ushort)_entries.Count;
-        last.UInt32(ZipDirectory.EndSignature).UInt32(0).UInt16(count).UInt16(count)
+        last.UInt32(ZipEnd.ShortSignature).UInt32(0).UInt16(count).UInt16(count)
             .UInt32(large ? uint.MaxValue : (uint)bytes).UInt32(large ? uint.MaxValue : (uint)start).UInt16(0);
         Put(last);
     }

@@ -34,10 +34,13 @@ internal static class ModelInspection
             FileInspection.AddEach(found, path, values, stopping);
             return found;
         }
-        config = Sizes(found, config, bare, weights.Tensors);
+        ModelWeights? official = found.Try(weights.Official);
+        config = official is null ? null : Sizes(found, config, bare, official.Tensors);
         Describe(found, config);
         Tokenizer(found, path, config);
-        Weights(found, weights, config, values, stopping);
+        Weights(found, weights, values, stopping);
+        if (config is not null)
+            Compare(found, official!.Tensors, config);
         return found;
     }
 
@@ -48,7 +51,9 @@ internal static class ModelInspection
         ModelConfig? config = Sizes(found, null, bare: true, weights.Tensors);
         Describe(found, config);
         Tokenizer(found, Path.GetDirectoryName(Path.GetFullPath(path))!, config);
-        Weights(found, weights, config, values, stopping);
+        Weights(found, weights, values, stopping);
+        if (config is not null)
+            Compare(found, weights.Tensors, config);
         return found;
     }
 
@@ -99,12 +104,10 @@ internal static class ModelInspection
             found.Try(() => template.Render([new ChatMessage("user", "Hello"), new ChatMessage("assistant", "Hello")], addGenerationPrompt: false));
     }
 
-    private static void Weights(Inspection found, ModelWeights weights, ModelConfig? config, bool values, CancellationToken stopping)
+    private static void Weights(Inspection found, ModelWeights weights, bool values, CancellationToken stopping)
     {
         found.Warnings.AddRange(weights.Warnings);
         found.Add(weights.Tensors, values, stopping);
-        if (config is not null)
-            Compare(found, weights.Tensors, config);
     }
 
     /// <summary>Every tensor that the configuration asks for, against what is there.</summary>

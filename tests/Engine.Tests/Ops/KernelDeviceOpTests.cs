@@ -37,6 +37,11 @@ public sealed class KernelDeviceOpTests(KernelDevices devices, ITestOutputHelper
             output.WriteLine("skipped: compilers for processors take ten seconds for the kernels of each head width; fp32 and GPUs see all of them");
             return;
         }
+        if (op.Op == "wkv7" && activations == DType.BF16 && device is KernelDevice { Capabilities.IsCpu: true } && !op.Case.Contains("heads of 8", StringComparison.Ordinal))
+        {
+            output.WriteLine("skipped: compilers for processors take a second for each kernel and head size; fp32 and GPUs see all of them");
+            return;
+        }
         IReadOnlyList<string> problems = OpCheck.Run(device, op, activations);
         Assert.True(problems.Count == 0, string.Join(Environment.NewLine, problems));
         Assert.Equal(0, device.LiveBytes);

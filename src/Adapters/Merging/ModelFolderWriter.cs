@@ -33,7 +33,7 @@ public static class ModelFolderWriter
             throw new MarrowException("AD012", $"{path}: is what the model came from; write it elsewhere. [AD012]");
         if ((model.Linears.FirstOrDefault(l => l.Adapter is not null)?.Path ?? model.InitialStates.FirstOrDefault(s => s.Trained is not null)?.Name) is { } adapted)
             throw new MarrowException("AD012", $"{adapted} has an adapter attached, which the written model would lack; merge it first. [AD012]");
-        TensorToWrite[] tensors = [.. model.Weights.Select(w => ToWrite(w, storeAs ?? StoredType(w, source)))];
+        TensorToWrite[] tensors = [.. model.Weights.Select(w => ToWrite(w, storeAs ?? StoredType(w, source))), .. Unread(model, source, storeAs)];
         if (IsFile(path))
         {
             if (model is not Rwkv)
@@ -54,6 +54,15 @@ public static class ModelFolderWriter
 
     /// <summary>Whether a path means one file, not a folder.</summary>
     public static bool IsFile(string path) => Path.GetExtension(path).Equals(".pth", StringComparison.OrdinalIgnoreCase);
+
+    // Other programs ask for these although nothing reads them: RWKV-7's first block has no value residual, but its newest files have its tensors.
+    private static IEnumerable<TensorToWrite> Unread(CausalModel model, ModelFolder? source, DType? storeAs)
+    {
+        if (model is not Rwkv || source is null)
+            yield break;
+        foreach (TensorInfo tensor in source.Tensors.Tensors.Values.Where(t => model.Config.IsDerived(t.Name)))
+            yield return TensorToWrite.FromFloats(tensor.Name, tensor.Shape, source.Tensors.ReadFloats(tensor.Name), storeAs ?? tensor.DType);
+    }
 
     private static DType StoredType(Weight weight, ModelFolder? source)
     {

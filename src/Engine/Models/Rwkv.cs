@@ -16,7 +16,7 @@ public abstract class Rwkv : CausalModel
     private readonly List<LinearLayer> _linears = [];
     private readonly List<InitialState> _initialStates = [];
     private readonly Weight _embedding, _normWeight, _normBias;
-    private IReadOnlyList<RwkvBlock> _blocks = [];
+    private RwkvBlock[] _blocks = [];
     private Weight _outWeight = null!, _outBias = null!, _head = null!;
 
     /// <summary>The parts before the blocks; <paramref name="supply"/> gives the tensor of each official name and shape.</summary>
@@ -82,7 +82,7 @@ public abstract class Rwkv : CausalModel
     /// <summary>Takes the blocks, and makes what stands behind them.</summary>
     protected void Finish(IReadOnlyList<RwkvBlock> blocks)
     {
-        _blocks = blocks;
+        _blocks = [.. blocks];
         (_outWeight, _outBias) = Norm("ln_out");
         _head = Make("head.weight", Sizes.VocabularySize, Sizes.HiddenSize);
     }

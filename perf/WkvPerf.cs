@@ -40,7 +40,7 @@ internal static class WkvPerf
                 Tensor rows = tape.Upload(starts);
                 Tensor y = config.Version == 7 ? Ops.Wkv7(On(0), On(1), On(2), On(3), On(4), On(5), rows, config.HeadCount, null)
                     : Ops.Wkv6(On(0), On(1), On(2), On(3), bonus, rows, config.HeadCount, null);
-                tape.Backward(y, gradient);
+                tape.Backward(y, tape.Alias(gradient));
                 tape.Clear();
             }
             if (run >= 2)

@@ -9,6 +9,8 @@ switch (args.Length > 0 ? args[0] : "")
         return GemmPerf.Run(options);
     case "step":
         return StepPerf.Run(options);
+    case "length":
+        return LengthPerf.Run(options);
     case "gpu":
         return GpuPerf.Run(options);
     case "gpu-gemm":
@@ -16,6 +18,6 @@ switch (args.Length > 0 ? args[0] : "")
     case "machine":
         return MachinePerf.Run(options);
     default:
-        Console.Error.WriteLine("usage: dotnet run -c Release --project perf -- gemm [--json] [--only TEXT] | machine [--json] | step [--quick] [--only METHOD] [--peer PYTHON] | gpu [--device NAME] [--shape NAME] [--method NAME] [--r N] [--rows N] [--steps N] [--peak TFLOPS] [--only PART] [--json] | gpu-gemm [--device NAME] [--tuning FILE] [--json]");
+        Console.Error.WriteLine("usage: dotnet run -c Release --project perf -- gemm [--json] [--only TEXT] | machine [--json] | step [--model llama|rwkv7|rwkv6] [--quick] [--only METHOD] [--peer PYTHON] | length [--model rwkv7|rwkv6] | gpu [--device NAME] [--shape NAME] [--method NAME] [--r N] [--rows N] [--steps N] [--peak TFLOPS] [--only PART] [--json] | gpu-gemm [--device NAME] [--tuning FILE] [--json]");
         return 2;
 }

@@ -14,23 +14,24 @@ internal static class StepPerf
 
     public static int Run(string[] options)
     {
-        if (options is ["--one", var name, var r, var threads, var steps])
+        if (options is ["--one", var family, var name, var r, var threads, var steps])
         {
-            Console.WriteLine(JsonSerializer.Serialize(StepRun.Measure(name, int.Parse(r, null), int.Parse(threads, null), int.Parse(steps, null))));
+            Console.WriteLine(JsonSerializer.Serialize(StepRun.Measure(family, name, int.Parse(r, null), int.Parse(threads, null), int.Parse(steps, null))));
             return 0;
         }
         int rounds = options.Contains("--quick") ? 1 : 3;
         string? only = After(options, "--only"), python = After(options, "--peer");
-        Console.WriteLine("| method | trained | ms/step | tokens/s | peak MiB | of FMA peak | managed B/step | PyTorch tokens/s | PyTorch MiB | speed ratio | memory ratio |");
-        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|");
+        string model = After(options, "--model") ?? "llama";
+        Console.WriteLine("| method | trained | ms/step | tokens/s | peak MiB | of FMA peak | managed B/step | WKV share | PyTorch tokens/s | PyTorch MiB | speed ratio | memory ratio |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach ((string method, int rank) in Rows.Where(row => only is null || row.Method == only))
         {
             List<StepFigures> ours = [], theirs = [];
             for (int round = 0; round < rounds; round++)
             {
-                ours.Add(JsonSerializer.Deserialize<StepFigures>(Output(Environment.ProcessPath!, ["step", "--one", method, $"{rank}", "2", "12"]))!);
-                if (python is not null && (method, rank) != ("lora", 35))
-                    theirs.Add(Peer(python, method));
+                ours.Add(JsonSerializer.Deserialize<StepFigures>(Output(Environment.ProcessPath!, ["step", "--one", model, method, $"{rank}", "2", "12"]))!);
+                if (python is not null && (model == "llama" ? (method, rank) != ("lora", 35) : (method, rank) is ("lora", 16) or ("full", 0)))
+                    theirs.Add(Peer(python, model, method));
             }
             Print(ours, theirs);
         }
@@ -41,7 +42,7 @@ internal static class StepPerf
     private static void Print(List<StepFigures> ours, List<StepFigures> theirs)
     {
         StepFigures a = ours.MaxBy(f => f.TokensPerSecond)!;
-        string line = $"| {a.Method} | {a.Trainable:N0} | {a.Milliseconds:F0} | {a.TokensPerSecond:F0} | {ours.Max(f => f.PeakMib):F0} | {a.PeakShare:P0} | {a.BytesPerStep} |";
+        string line = $"| {a.Method} | {a.Trainable:N0} | {a.Milliseconds:F0} | {a.TokensPerSecond:F0} | {ours.Max(f => f.PeakMib):F0} | {a.PeakShare:P0} | {a.BytesPerStep} | {a.WkvShare:P0} |";
         if (theirs.MaxBy(f => f.TokensPerSecond) is { } b)
             line += $" {b.TokensPerSecond:F0} | {theirs.Min(f => f.PeakMib):F0} | {a.TokensPerSecond / b.TokensPerSecond:F2} | {ours.Max(f => f.PeakMib) / theirs.Min(f => f.PeakMib):F2} |";
         else
@@ -49,10 +50,10 @@ internal static class StepPerf
         Console.WriteLine(line);
     }
 
-    private static StepFigures Peer(string python, string method)
+    private static StepFigures Peer(string python, string model, string method)
     {
-        string script = Path.Combine(AppContext.BaseDirectory, "peers", "torch_step.py");
-        JsonNode found = JsonNode.Parse(Output(python, [script, method, "--json"]))!;
+        string peers = Path.Combine(AppContext.BaseDirectory, "peers");
+        JsonNode found = JsonNode.Parse(Output(python, model == "llama" ? [Path.Combine(peers, "torch_step.py"), method, "--json"] : [Path.Combine(peers, "torch_rwkv.py"), model, method, "--json"]))!;
         return new StepFigures(method, (long)found["trainable"]!, (double)found["milliseconds"]!, (double)found["tokens_per_second"]!, (double)found["peak_mib"]!, null, null);
     }
 

@@ -9,6 +9,7 @@ using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
 using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Rwkv;
 
 namespace Marrow.Perf;
 
@@ -20,22 +21,19 @@ namespace Marrow.Perf;
 /// <param name="PeakMib">The largest resident size of the whole process.</param>
 /// <param name="PeakShare">4·N·tokens (6·N for full) over the step's time and the FMA peak measured between steps; null for a peer.</param>
 /// <param name="BytesPerStep">Managed bytes allocated by a steady step; null for a peer.</param>
-internal sealed record StepFigures(string Method, long Trainable, double Milliseconds, double TokensPerSecond, double PeakMib, double? PeakShare, long? BytesPerStep);
+/// <param name="WkvShare">Time of the WKV operator alone, forward and backward in every layer, over the step's; null for other models.</param>
+internal sealed record StepFigures(string Method, long Trainable, double Milliseconds, double TokensPerSecond, double PeakMib, double? PeakShare, long? BytesPerStep, double? WkvShare = null);
 
-/// <summary>The training step of the Llama shape of perf/README.md, through the same Trainer as every job.</summary>
+/// <summary>The training step of the shapes of perf/README.md, through the same Trainer as every job.</summary>
 internal static class StepRun
 {
     private const int Vocabulary = 8192, Batch = 4, Length = 256, WarmUp = 3;
 
-    public static StepFigures Measure(string method, int r, int threads, int steps)
+    public static StepFigures Measure(string family, string method, int r, int threads, int steps)
     {
         using var device = new CpuDevice(threads);
-        var config = new LlamaConfig
-        {
-            ModelType = "llama", VocabularySize = Vocabulary, HiddenSize = 512, IntermediateSize = 1376, LayerCount = 8, HeadCount = 8, KeyValueHeadCount = 8,
-            HeadDim = 64, MaxPositions = 2048, RmsNormEps = 1e-5,
-        };
-        using Llama model = ModelLoader.Create(device, config, 1);
+        ModelConfig config = Shape(family);
+        using CausalModel model = ModelLoader.Create(device, config, 1);
         using FineTuning tuning = Tune(model, method, r);
         TokenDataset data = RandomTokens(Vocabulary, Batch, Length);
         using var trainer = new Trainer(model, tuning.Parameters, data, new TrainingOptions { MaxSteps = int.MaxValue, BatchSize = Batch });
@@ -56,12 +54,34 @@ internal static class StepRun
         }
         double median = Median(milliseconds);
         return new StepFigures(method == "full" ? method : $"{method} r={r}", tuning.Parameters.Count, median, Batch * Length * 1000 / median,
-            Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0, Median(shares), bytes);
+            Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0, Median(shares), bytes, config is RwkvConfig rwkv ? WkvPerf.Milliseconds(device, rwkv, Batch, Length) / median : null);
     }
+
+    /// <summary>The shape of a family: 8 layers of 512 channels, heads of 64.</summary>
+    /// <exception cref="MarrowException">PF002 no such family.</exception>
+    public static ModelConfig Shape(string family) => family switch
+    {
+        "llama" => new LlamaConfig
+        {
+            ModelType = "llama", VocabularySize = Vocabulary, HiddenSize = 512, IntermediateSize = 1376, LayerCount = 8, HeadCount = 8, KeyValueHeadCount = 8,
+            HeadDim = 64, MaxPositions = 2048, RmsNormEps = 1e-5,
+        },
+        "rwkv7" => new RwkvConfig
+        {
+            ModelType = "rwkv7", Version = 7, VocabularySize = Vocabulary, HiddenSize = 512, IntermediateSize = 2048, LayerCount = 8, HeadSize = 64, MaxPositions = int.MaxValue,
+            DecayRank = 64, RateRank = 64, ValueRank = 32, GateRank = 128,
+        },
+        "rwkv6" => new RwkvConfig
+        {
+            ModelType = "rwkv6", Version = 6, VocabularySize = Vocabulary, HiddenSize = 512, IntermediateSize = 1792, LayerCount = 8, HeadSize = 64, MaxPositions = int.MaxValue,
+            DecayRank = 64, MixRank = 32,
+        },
+        _ => throw new MarrowException("PF002", $"'{family}' is not a family to measure; known are llama, rwkv7 and rwkv6. [PF002]"),
+    };
 
     /// <summary>Attaches a method of rank <paramref name="r"/> to all linear layers; "full" trains everything.</summary>
     /// <exception cref="MarrowException">PF001 the method is not one to measure.</exception>
-    public static FineTuning Tune(Llama model, string method, int r)
+    public static FineTuning Tune(CausalModel model, string method, int r)
     {
         var targets = new TargetSelection { TargetModules = new ModulePattern(ModulePattern.AllLinear) };
         return method switch

@@ -1,5 +1,6 @@
 using Marrow.Adapters.Merging;
 using Marrow.Adapters.Peft;
+using Marrow.Adapters.RwkvPeft;
 using Marrow.Adapters.Targets;
 using Marrow.Engine;
 using Marrow.Engine.Layers;
@@ -13,17 +14,19 @@ namespace Marrow.Adapters;
 
 /// <summary>
 /// A model with an adapter attached. The trained values are those of PEFT's file, under its names ("base_model.model.model.layers.0…"): the
-/// adapter's tensors in the order of the layers, then the modules trained whole. Disposing takes the adapter off again unless it is merged.
+/// adapter's tensors in the order of the layers, then the modules trained whole, then the states that recurrent layers start from. Disposing takes
+/// the adapter off again unless it is merged.
 /// </summary>
 public sealed class AdaptedModel : FineTuning
 {
     private readonly LayerAdapter[] _adapters;
     private readonly TrainedWeight[] _saved;
+    private readonly TrainedState[] _states;
     private readonly IReadOnlyList<string> _warnings;
     private State _state = State.Detached;
 
     /// <summary>Attaches a fresh adapter; equal seeds start with equal values.</summary>
-    /// <exception cref="MarrowException">AD001 … AD007: the configuration does not fit the model; AD009 another adapter is attached.</exception>
+    /// <exception cref="MarrowException">AD001 … AD007: the configuration does not fit the model; AD009 another adapter is attached; AD014 states of a model that has none.</exception>
     public AdaptedModel(CausalModel model, AdapterConfig config, ulong seed)
         : this(model, config)
     {
@@ -48,16 +51,19 @@ public sealed class AdaptedModel : FineTuning
     {
         config.Check();
         (Model, Config) = (model, config);
-        if (model.Linears.FirstOrDefault(l => l.Adapter is not null) is { } taken)
-            throw new MarrowException("AD009", $"{taken.Path} has an adapter already; detach or merge it first. [AD009]");
-        var selector = new TargetSelector(model, config.Targets);
-        Layers = selector.Layers();
+        if ((model.Linears.FirstOrDefault(l => l.Adapter is not null)?.Path ?? model.InitialStates.FirstOrDefault(s => s.Trained is not null)?.Name) is { } taken)
+            throw new MarrowException("AD009", $"{taken} has an adapter already; detach or merge it first. [AD009]");
+        if (config.TrainStates && model.InitialStates.Count == 0)
+            throw new MarrowException("AD014", $"A {model.ModelType} model has no recurrent state that could be tuned; take an RWKV model, or another adapter.method. [AD014]");
+        var selector = new TargetSelector(model, config.AdaptsLayers ? config.Targets : config.Targets with { TargetModules = new(ModulePattern.AllLinear) });
+        Layers = config.AdaptsLayers ? selector.Layers() : [];
         LinearLayer[] order = [.. model.Linears];
         _adapters = [.. Layers.Select(l => config.CreateAdapter(l, Array.IndexOf(order, l)))];
         IReadOnlyList<Weight> saved = selector.SavedWeights();
+        IReadOnlyList<InitialState> states = config.TrainStates ? model.InitialStates : [];
         _warnings = selector.Warnings;
         (string Name, Shape Shape)[] layout = [.. _adapters.SelectMany(a => a.Tensors.Select(t => (PeftKeys.Of(a.Layer.Path, t.Name), t.Shape))),
-            .. saved.Select(w => (PeftKeys.Prefix + w.Name, w.Value.Shape))];
+            .. saved.Select(w => (PeftKeys.Prefix + w.Name, w.Value.Shape)), .. states.Select(s => (PeftKeys.Prefix + s.Name, s.Shape))];
         check?.Invoke(this, layout);
         Parameters = Reserve(model.Device, layout);
         int at = 0;
@@ -69,6 +75,7 @@ public sealed class AdaptedModel : FineTuning
             adapter.Bind(values);
         }
         _saved = [.. saved.Select(w => new TrainedWeight(w, Parameters.Parameters[at++], keepOriginal: true))];
+        _states = [.. states.Select(s => new TrainedState(model, s, Parameters.Parameters[at++]))];
         Attach();
     }
 
@@ -99,19 +106,24 @@ public sealed class AdaptedModel : FineTuning
 
     internal IReadOnlyList<TrainedWeight> Saved => _saved;
 
+    internal IReadOnlyList<TrainedState> States => _states;
+
     // The first words of the adapter's tensor names, after which old files put the adapter's own name.
     private HashSet<string> Stems => [.. _adapters.SelectMany(a => a.Tensors).Select(t => t.Name.Split('.')[0])];
 
-    /// <summary>Attaches the adapter of a PEFT folder.</summary>
-    /// <exception cref="MarrowException">AD001 … AD009 as for a fresh one; PF006 … PF008, TS002, TS003 the file's tensors are not the expected ones.</exception>
-    public static AdaptedModel Load(CausalModel model, PeftFolder folder)
+    /// <summary>Attaches the adapter of a PEFT folder or of an RWKV-PEFT file; <paramref name="adjust"/> may change settings that are training's alone.</summary>
+    /// <exception cref="MarrowException">
+    /// AD001 … AD014 as for a fresh one; PF006 … PF008, TS002, TS003 the file's tensors are not the expected ones; RP006 … RP009 as <see cref="RwkvPeft.RwkvPeftFile"/>.
+    /// </exception>
+    public static AdaptedModel Load(CausalModel model, AdapterFiles files, Func<AdapterConfig, AdapterConfig>? adjust = null)
     {
         IReadOnlyDictionary<string, string> stored = new Dictionary<string, string>();
-        var adapted = new AdaptedModel(model, folder.Config, (fresh, layout) => stored = folder.Match(layout, fresh.Stems));
+        AdapterConfig config = files.ConfigFor(model);
+        var adapted = new AdaptedModel(model, adjust?.Invoke(config) ?? config, (fresh, layout) => stored = files.Match(layout, fresh.Stems));
         try
         {
             foreach (Parameter parameter in adapted.Parameters.Parameters)
-                parameter.Value.WriteFloats(folder.Tensors.ReadFloats(stored[parameter.Name]));
+                parameter.Value.WriteFloats(files.Tensors.ReadFloats(stored[parameter.Name]));
             return adapted;
         }
         catch
@@ -132,6 +144,8 @@ public sealed class AdaptedModel : FineTuning
             adapter.Layer.Adapter = adapter;
         foreach (TrainedWeight weight in _saved)
             weight.Attach();
+        foreach (TrainedState state in _states)
+            state.Attach();
         _state = State.Attached;
     }
 
@@ -146,6 +160,8 @@ public sealed class AdaptedModel : FineTuning
             adapter.Layer.Adapter = null;
         foreach (TrainedWeight weight in _saved)
             weight.Detach();
+        foreach (TrainedState state in _states)
+            state.Detach();
         _state = State.Detached;
     }
 
@@ -164,6 +180,8 @@ public sealed class AdaptedModel : FineTuning
             AdapterMerge.Change(adapter, undo: false);
         foreach (TrainedWeight weight in _saved)
             weight.Merge();
+        foreach (TrainedState state in _states)
+            state.Merge();
         _state = State.Merged;
         return new MergeCertificate(changes, LogitDifference.Of(before, AdapterMerge.Logits(Model, probe), probe.TokenCount));
     }
@@ -180,12 +198,24 @@ public sealed class AdaptedModel : FineTuning
             throw new MarrowException("AD011", $"{stuck.Layer.Path}: a block I + B is singular, so the merge cannot be undone; load the base model again. [AD011]");
         foreach (LayerAdapter adapter in _adapters)
             AdapterMerge.Change(adapter, undo: true);
+        foreach (TrainedState state in _states)
+            state.Unmerge();
         _state = State.Detached;
         Attach();
     }
 
-    /// <inheritdoc/>
-    public override void Save(string path, ModelFolder? source) => PeftFolder.Write(path, this, source?.Path);
+    /// <summary>States decay only where <see cref="AdapterConfig.DecayStates"/> says so; everything else does.</summary>
+    public override bool Decays(Parameter parameter) => Config.DecayStates || Array.TrueForAll(_states, s => s.Parameter != parameter);
+
+    /// <summary>Writes a PEFT folder, or an RWKV-PEFT file where <paramref name="path"/> ends in .pth.</summary>
+    /// <exception cref="MarrowException">AD013 the adapter is none that such files can hold; IO008, IO009 it cannot be written.</exception>
+    public override void Save(string path, ModelFolder? source)
+    {
+        if (RwkvPeftFile.IsNamed(path))
+            RwkvPeftFile.Write(path, this);
+        else
+            PeftFolder.Write(path, this, source?.Path);
+    }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
@@ -194,6 +224,8 @@ public sealed class AdaptedModel : FineTuning
             Detach();
         foreach (TrainedWeight weight in _saved)
             weight.Free();
+        foreach (TrainedState state in _states)
+            state.Dispose();
         Parameters.Dispose();
     }
 

@@ -12,7 +12,7 @@ namespace Marrow.Adapters;
 /// </summary>
 public abstract record AdapterConfig
 {
-    /// <summary>Rank of LoRA, block size of the others.</summary>
+    /// <summary>Rank of LoRA, block size of the others; 0 where there are no blocks.</summary>
     public abstract int R { get; init; }
 
     /// <summary>How the trainable values start.</summary>
@@ -29,6 +29,15 @@ public abstract record AdapterConfig
 
     /// <summary>Keys of a file that mean nothing here, with their JSON text: written again as they were.</summary>
     public IReadOnlyDictionary<string, string> Kept { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Whether linear layers are adapted.</summary>
+    public virtual bool AdaptsLayers => true;
+
+    /// <summary>Whether the states that recurrent layers start from are trained.</summary>
+    public bool TrainStates { get; init; }
+
+    /// <summary>Whether weight decay applies to trained states.</summary>
+    public bool DecayStates { get; init; }
 
     /// <summary>The method's entry in <see cref="AdapterMethods"/>.</summary>
     public abstract AdapterMethod Method { get; }

@@ -13,4 +13,7 @@ public sealed record AdapterMethod(string Name, string PeftType, Func<PeftDocume
 
     /// <summary>Earlier names of its tensors in files, and what they are called now ("bone_block" → "miss_block").</summary>
     public IReadOnlyDictionary<string, string> FormerNames { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Whether the type is Marrow's own: PEFT refuses such a folder by its peft_type.</summary>
+    public bool IsOwn { get; init; }
 }

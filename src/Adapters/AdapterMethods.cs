@@ -13,6 +13,8 @@ public static class AdapterMethods
         MissConfig.Entry,
         MissMiniConfig.Entry,
         BatConfig.Entry,
+        BatRowConfig.Entry,
+        StateConfig.Entry,
     ];
 
     /// <summary>The method of a name or alias.</summary>

@@ -19,7 +19,10 @@ public abstract class FineTuning : IDisposable
     /// <summary>What was odd but allowed, one sentence each.</summary>
     public virtual IReadOnlyList<string> Warnings => [];
 
-    /// <summary>Writes the result as a folder: an adapter's, or a whole model's. <paramref name="source"/> is where the model came from; null for one made in memory.</summary>
+    /// <summary>Whether weight decay applies to a trained value.</summary>
+    public virtual bool Decays(Parameter parameter) => true;
+
+    /// <summary>Writes the result: an adapter's, or a whole model's; a folder, or a file where <paramref name="path"/> ends in .pth. <paramref name="source"/> is where the model came from; null for one made in memory.</summary>
     public abstract void Save(string path, ModelFolder? source);
 
     /// <inheritdoc/>

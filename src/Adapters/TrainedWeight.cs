@@ -46,7 +46,8 @@ internal sealed class TrainedWeight
 
     public void Free() => _original.Dispose();
 
-    private static void Copy(Tensor from, Tensor to)
+    /// <summary>Copies values a piece at a time, rounding them to the target's type.</summary>
+    internal static void Copy(Tensor from, Tensor to)
     {
         const int Piece = 1 << 20;
         var values = new float[Math.Min(Piece, from.Shape.Count)];

@@ -44,6 +44,9 @@ public interface IStreamingDecoder
 /// <summary>Turns a conversation into the model's own prompt format.</summary>
 public interface IChatTemplate
 {
+    /// <summary>Whether a conversation that ends with the assistant's turn is followed by the tokenizer's EOS, which <see cref="Render"/> does not write.</summary>
+    bool EndsWithEos => false;
+
     /// <summary>The prompt text of <paramref name="messages"/>; with <paramref name="addGenerationPrompt"/> it ends where the assistant begins to speak.</summary>
     /// <exception cref="MarrowException">The template uses a construct that is not supported, or refuses the conversation.</exception>
     string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt);

@@ -1,10 +1,8 @@
-using System.Text.Json;
 using Marrow.Adapters.Merging;
 using Marrow.Adapters.Methods;
 using Marrow.Adapters.Peft;
 using Marrow.Engine.Devices;
 using Marrow.Engine.Models;
-using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
 using Marrow.Formats.HuggingFace;
@@ -45,11 +43,11 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
         using var adapted = AdaptedModel.Load(model, adapter);
         Assert.Empty(adapter.Warnings);
         Assert.Equal(14, adapted.Layers.Count);
-        TokenBatch batch = Batch(root);
+        TokenBatch batch = FixtureRun.Batch(root);
         using var expected = SafetensorsFile.Open(Path.Combine(folder, "expected.safetensors"));
         float[] logits = TinyLlama.Logits(model, batch);
         Assert.InRange(TinyLlama.LargestDifference(expected.ReadFloats("logits"), logits), 0, 1e-4f);
-        CheckGradients(folder, adapted, batch, adapter.Config.Method.FormerNames);
+        FixtureRun.CheckGradients(folder, adapted, batch);
 
         float[][] before = [.. adapted.Layers.Select(l => l.Weight.Value.ToArray())];
         MergeCertificate certificate = adapted.Merge(batch);
@@ -74,7 +72,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
     {
         if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
             return;
-        (double loss, double norm, double distance) = Train(device, root, name, null, DType.F32);
+        (double loss, double norm, double distance, _) = Train(device, root, name, null, DType.F32);
         // Ten times the distance between the reference in single and in double precision.
         Assert.InRange(loss, 0, 5e-6);
         Assert.InRange(norm, 0, 2e-5);
@@ -91,7 +89,7 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
     {
         if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device))
             return;
-        (double loss, double norm, double distance) = Train(device, root, name, DType.BF16, DType.BF16);
+        (double loss, double norm, double distance, _) = Train(device, root, name, DType.BF16, DType.BF16);
         Assert.InRange(loss, 0, 1.5e-2);
         Assert.InRange(norm, 0, 1e-2);
         Assert.InRange(distance, 0, 0.1);
@@ -109,84 +107,19 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
         using CausalModel model = ModelLoader.Load(device, files);
         using var full = new Full(model);
         Assert.Equal(125376, full.Parameters.Count);
-        TokenBatch batch = Batch(root);
+        TokenBatch batch = FixtureRun.Batch(root);
         using var expected = SafetensorsFile.Open(Path.Combine(root, "expected.safetensors"));
         Assert.InRange(TinyLlama.LargestDifference(expected.ReadFloats("logits"), TinyLlama.Logits(model, batch)), 0, 1e-4f);
-        CheckGradients(Path.Combine(root, "full"), full, batch, new Dictionary<string, string>());
+        FixtureRun.CheckGradients(Path.Combine(root, "full"), full, batch);
     }
 
-    /// <summary>Ten steps on the fixture's batch; the largest difference of the losses, that of the norms as a part of them, and how far the adapter ends from the reference's as a part of its way.</summary>
-    private (double Loss, double Norm, double Distance) Train(Device device, string root, string name, DType? matrices, DType activations)
+    private (double Loss, double Norm, double Distance, double Farthest) Train(Device device, string root, string name, DType? matrices, DType activations)
     {
-        string folder = Path.Combine(root, name);
         using ModelFolder files = ModelFolder.Open(Path.Combine(root, "model"));
         using CausalModel model = ModelLoader.Load(device, files, matrices);
         model.ActivationType = activations;
-        using PeftFolder adapter = PeftFolder.Open(Path.Combine(folder, "adapter"));
+        using PeftFolder adapter = PeftFolder.Open(Path.Combine(root, name, "adapter"));
         using var adapted = AdaptedModel.Load(model, adapter);
-        float[][] start = [.. adapted.Parameters.Parameters.Select(p => p.Value.ToArray())];
-        var options = new TrainingOptions { MaxSteps = 10, BatchSize = 2, LearningRate = 1e-3, Shuffle = false };
-        using var trainer = new Trainer(model, adapted.Parameters, TokenDataset.From(Examples(root)), options);
-        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "expected.json")));
-        double loss = 0, norm = 0, difference = 0, way = 0;
-        for (int i = 0; i < 10; i++)
-        {
-            StepReport report = trainer.RunStep();
-            double expected = json.RootElement.GetProperty("grad_norms_before_clip")[i].GetDouble();
-            loss = Math.Max(loss, Math.Abs(report.Loss - json.RootElement.GetProperty("losses")[i].GetDouble()));
-            norm = Math.Max(norm, Math.Abs(report.GradNorm - expected) / expected);
-        }
-        using var final = SafetensorsFile.Open(Path.Combine(folder, "final.safetensors"));
-        for (int p = 0; p < start.Length; p++)
-        {
-            Parameter parameter = adapted.Parameters.Parameters[p];
-            float[] want = final.ReadFloats(FormerName(final, parameter.Name, adapter.Config.Method.FormerNames)), got = parameter.Value.ToArray();
-            difference += want.Zip(got, (a, b) => Math.Pow((double)a - b, 2)).Sum();
-            way += want.Zip(start[p], (a, b) => Math.Pow((double)a - b, 2)).Sum();
-        }
-        double distance = Math.Sqrt(difference / way);
-        output.WriteLine($"{name}: losses differ by {loss:g3}, norms by {norm:g3} of their size, the adapter by {distance:g3} of its way");
-        return (loss, norm, distance);
-    }
-
-    private static string FormerName(SafetensorsFile file, string name, IReadOnlyDictionary<string, string> formerNames)
-    {
-        foreach ((string former, string now) in formerNames)
-            name = file.Tensors.ContainsKey(name) ? name : name.Replace(now, former, StringComparison.Ordinal);
-        return name;
-    }
-
-    private static void CheckGradients(string folder, FineTuning tuned, TokenBatch batch, IReadOnlyDictionary<string, string> formerNames)
-    {
-        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "expected.json")));
-        float loss = TinyLlama.Loss(tuned.Model, batch, backward: true);
-        Assert.Equal(json.RootElement.GetProperty("loss_f64").GetDouble(), loss, 1e-5);
-        using var gradients = SafetensorsFile.Open(Path.Combine(folder, "grads.safetensors"));
-        Assert.Equal(gradients.Tensors.Count, tuned.Parameters.Parameters.Count);
-        double errors = 0, squares = 0;
-        foreach (Parameter parameter in tuned.Parameters.Parameters)
-        {
-            float[] want = gradients.ReadFloats(FormerName(gradients, parameter.Name, formerNames)), got = parameter.Value.Grad!.ToArray();
-            Assert.True(TinyLlama.LargestDifference(want, got) <= 5e-5f * want.Max(Math.Abs), parameter.Name);
-            errors += want.Zip(got, (a, b) => Math.Pow((double)a - b, 2)).Sum();
-            squares += want.Sum(v => (double)v * v);
-        }
-        Assert.InRange(Math.Sqrt(errors / squares), 0, 2e-5);
-        Assert.Equal(1, Math.Sqrt(squares) / json.RootElement.GetProperty("grad_norms_before_clip")[0].GetDouble(), 2e-5);
-    }
-
-    // Two sequences of 24; the pads at the end of the second are ordinary tokens.
-    private static TokenExample[] Examples(string root)
-    {
-        using var file = SafetensorsFile.Open(Path.Combine(root, "batch.safetensors"));
-        int[] ids = [.. file.ReadInt64s("input_ids").Select(v => (int)v)], labels = [.. file.ReadInt64s("labels").Select(v => (int)v)];
-        return [new(ids[..24], labels[..24]), new(ids[24..], labels[24..])];
-    }
-
-    private static TokenBatch Batch(string root)
-    {
-        TokenBatch batch = TinyLlama.Batch(Examples(root));
-        Assert.Equal(35, batch.Targets);
-        return batch;
+        return FixtureRun.Train(output, root, name, adapted);
     }
 }

@@ -30,7 +30,8 @@ internal static class AdapterMerge
             }
         }
         return [.. adapted.Adapters.Select(a => Measure(a.Layer.Weight.Name, a.Layer.Weight.Value, a.Change())),
-            .. adapted.Saved.Select(s => Measure(s.Weight.Name, s.Original, new Replacement(s.Parameter.Value.ToArray())) with { UnmergeError = 0 })];
+            .. adapted.Saved.Select(s => Measure(s.Weight.Name, s.Original, new Replacement(s.Parameter.Value.ToArray())) with { UnmergeError = 0 }),
+            .. adapted.States.Select(s => Measure(s.State.Name, s.Original, new Replacement(s.Parameter.Value.ToArray())) with { UnmergeError = 0 })];
     }
 
     /// <summary>Changes a layer's weight in place.</summary>

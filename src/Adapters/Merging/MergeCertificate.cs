@@ -11,8 +11,8 @@ public sealed record MergeCertificate(IReadOnlyList<TensorChange> Tensors, Logit
     /// <summary>The mean |ΔW| over all changed tensors.</summary>
     public double MeanChange => Tensors.Sum(t => t.MeanChange * t.Count) / Tensors.Sum(t => t.Count);
 
-    /// <summary>‖ΔW‖ / ‖W‖ over all changed tensors together (root of summed squares).</summary>
-    public double RelativeChange => Math.Sqrt(Tensors.Sum(t => t.ChangeSquares) / Math.Max(Tensors.Sum(t => t.WeightSquares), double.Epsilon));
+    /// <summary>‖ΔW‖ / ‖W‖ over all changed tensors together (root of summed squares); null where the base was zero.</summary>
+    public double? RelativeChange => TensorChange.Ratio(Tensors.Sum(t => t.ChangeSquares), Tensors.Sum(t => t.WeightSquares));
 
     /// <summary>The largest error of unmerging, or null where a tensor cannot be unmerged.</summary>
     public double? UnmergeError => Tensors.Any(t => t.UnmergeError is null) ? null : Tensors.Max(t => t.UnmergeError);
@@ -30,8 +30,10 @@ public sealed record MergeCertificate(IReadOnlyList<TensorChange> Tensors, Logit
 public sealed record TensorChange(string Name, string StoredAs, long Count, double LargestChange, double MeanChange,
     double ChangeSquares, double WeightSquares, double? UnmergeError)
 {
-    /// <summary>‖ΔW‖ / ‖W‖.</summary>
-    public double RelativeChange => Math.Sqrt(ChangeSquares / Math.Max(WeightSquares, double.Epsilon));
+    /// <summary>‖ΔW‖ / ‖W‖; null where the base was zero, as states that a model did not have.</summary>
+    public double? RelativeChange => Ratio(ChangeSquares, WeightSquares);
+
+    internal static double? Ratio(double changes, double weights) => weights > 0 ? Math.Sqrt(changes / weights) : null;
 }
 
 /// <summary>How two runs' logits differ.</summary>

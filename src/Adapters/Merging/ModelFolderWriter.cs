@@ -6,11 +6,15 @@ using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.PyTorch;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Adapters.Merging;
 
-/// <summary>Writes a model as a complete Hugging Face folder; it appears whole or not at all (spec/formats.md §6.1).</summary>
+/// <summary>
+/// Writes a model as a complete Hugging Face folder (spec/formats.md §6.1), or an RWKV model as one .pth file with its official names (§5.1, §5.2);
+/// it appears whole or not at all.
+/// </summary>
 public static class ModelFolderWriter
 {
     private const int PieceElements = 1 << 20;
@@ -20,32 +24,54 @@ public static class ModelFolderWriter
     /// Writes configuration, generation defaults and tokenizer files of <paramref name="source"/> (where the model came from), and the weights as
     /// <paramref name="storeAs"/>, or each in the type that it has in the source, or in memory where there is none.
     /// </summary>
-    /// <exception cref="MarrowException">IO008, IO009 the folder cannot be written; AD012 it would replace the source or an adapter is attached.</exception>
+    /// <exception cref="MarrowException">IO008, IO009 it cannot be written; AD012 it would replace the source, an adapter is attached, or another model than RWKV is to be a .pth file.</exception>
     public static void Write(string path, CausalModel model, ModelFolder? source = null, DType? storeAs = null, long maxShardBytes = SafetensorsWriter.UsualShardBytes)
     {
         if (storeAs is not (null or DType.F32 or DType.BF16 or DType.F16))
             throw new MarrowException("AD012", $"Weights cannot be stored as {storeAs}; choose F32, F16 or BF16. [AD012]");
         if (source is not null && Path.GetFullPath(path).TrimEnd(Path.DirectorySeparatorChar) == Path.GetFullPath(source.Path).TrimEnd(Path.DirectorySeparatorChar))
-            throw new MarrowException("AD012", $"{path}: is the folder that the model came from; write into another. [AD012]");
-        if (model.Linears.FirstOrDefault(l => l.Adapter is not null) is { } adapted)
-            throw new MarrowException("AD012", $"{adapted.Path} has an adapter attached, which the folder would lack; merge it first. [AD012]");
-        TensorToWrite[] tensors = [.. model.Weights.Select(w => ToWrite(w, storeAs ?? StoredType(w, source)))];
-        string config = Config(model, tensors);
+            throw new MarrowException("AD012", $"{path}: is what the model came from; write it elsewhere. [AD012]");
+        if ((model.Linears.FirstOrDefault(l => l.Adapter is not null)?.Path ?? model.InitialStates.FirstOrDefault(s => s.Trained is not null)?.Name) is { } adapted)
+            throw new MarrowException("AD012", $"{adapted} has an adapter attached, which the written model would lack; merge it first. [AD012]");
+        TensorToWrite[] tensors = [.. model.Weights.Select(w => ToWrite(w, storeAs ?? StoredType(w, source))), .. Unread(model, source, storeAs)];
+        if (IsFile(path))
+        {
+            if (model is not Rwkv)
+                throw new MarrowException("AD012", $"{path}: only RWKV models are .pth files, and this is a {model.ModelType} model; give a folder to write. [AD012]");
+            PthWriter.Write(path, tensors);
+            return;
+        }
+        string? config = Config(model, tensors);
         AtomicFolder.Write(path, folder =>
         {
-            AtomicFile.WriteText(Path.Combine(folder, "config.json"), config);
+            if (config is not null)
+                AtomicFile.WriteText(Path.Combine(folder, "config.json"), config);
             foreach (string file in source is null ? [] : source.Tokenizer.Present.Prepend(Path.Combine(source.Directory, "generation_config.json")).Where(File.Exists))
                 File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
             SafetensorsWriter.WriteModel(folder, tensors, maxShardBytes);
         });
     }
 
+    /// <summary>Whether a path means one file, not a folder.</summary>
+    public static bool IsFile(string path) => Path.GetExtension(path).Equals(".pth", StringComparison.OrdinalIgnoreCase);
+
+    // Other programs ask for these although nothing reads them: RWKV-7's first block has no value residual, but its newest files have its tensors.
+    private static IEnumerable<TensorToWrite> Unread(CausalModel model, ModelFolder? source, DType? storeAs)
+    {
+        if (model is not Rwkv || source is null)
+            yield break;
+        foreach (TensorInfo tensor in source.Tensors.Tensors.Values.Where(t => model.Config.IsDerived(t.Name)))
+            yield return TensorToWrite.FromFloats(tensor.Name, tensor.Shape, source.Tensors.ReadFloats(tensor.Name), storeAs ?? tensor.DType);
+    }
+
     private static DType StoredType(Weight weight, ModelFolder? source)
     {
         if (source is null)
             return weight.Value.DType;
-        // An untied head is stored as the embedding that it was copied from.
-        return source.Tensors.Tensors.TryGetValue(weight.Name, out TensorInfo? info) ? info.DType : source.Tensors.Require("model.embed_tokens.weight").DType;
+        if (source.Tensors.Tensors.TryGetValue(weight.Name, out TensorInfo? info))
+            return info.DType;
+        // An untied head is stored as the embedding that it was copied from, a state that the source does not have as it is trained.
+        return weight.Name == "lm_head.weight" ? source.Tensors.Require("model.embed_tokens.weight").DType : weight.Value.DType;
     }
 
     private static TensorToWrite ToWrite(Weight weight, DType type)
@@ -64,19 +90,21 @@ public static class ModelFolderWriter
         });
     }
 
-    // The original's text where nothing in it is changed by the weights: keys that are unknown here stay as they are.
-    private static string Config(CausalModel causal, TensorToWrite[] tensors)
+    // The original's text where nothing in it is changed by the weights: keys that are unknown here stay as they are. An RWKV model needs none.
+    private static string? Config(CausalModel model, TensorToWrite[] tensors)
     {
-        var model = (Llama)causal;
-        bool tied = !tensors.Any(t => t.Name == "lm_head.weight");
-        DType matrices = tensors.First(t => t.Shape.Count == 2).DType;
         string? raw = model.Config.RawJson;
+        if (raw is null && model.Config is not LlamaConfig)
+            return null;
+        DType matrices = tensors.First(t => t.Shape.Count == 2).DType;
+        bool? tied = model.Config is LlamaConfig ? !tensors.Any(t => t.Name == "lm_head.weight") : null;
         if (raw is null)
-            return (model.Config with { TiedEmbeddings = tied, TorchDType = matrices }).ToJson();
-        if (tied == model.Config.TiedEmbeddings && matrices == (model.Config.TorchDType ?? DType.F32))
+            return ((LlamaConfig)model.Config with { TiedEmbeddings = tied!.Value, TorchDType = matrices }).ToJson();
+        if ((tied is null || tied == ((LlamaConfig)model.Config).TiedEmbeddings) && matrices == (model.Config.TorchDType ?? DType.F32))
             return raw;
         JsonObject fields = JsonNode.Parse(raw.TrimStart('\uFEFF'))!.AsObject();
-        fields["tie_word_embeddings"] = tied;
+        if (tied is not null)
+            fields["tie_word_embeddings"] = tied;
         fields[fields.ContainsKey("dtype") && !fields.ContainsKey("torch_dtype") ? "dtype" : "torch_dtype"] =
             matrices switch { DType.BF16 => "bfloat16", DType.F16 => "float16", DType.F64 => "float64", _ => "float32" };
         return fields.ToJsonString(Indented) + "\n";

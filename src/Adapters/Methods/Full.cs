@@ -20,8 +20,8 @@ public sealed class Full : FineTuning
     public Full(CausalModel model)
     {
         _model = model;
-        if (model.Linears.FirstOrDefault(l => l.Adapter is not null) is { } taken)
-            throw new MarrowException("AD009", $"{taken.Path} has an adapter; detach or merge it before full fine-tuning. [AD009]");
+        if ((model.Linears.FirstOrDefault(l => l.Adapter is not null)?.Path ?? model.InitialStates.FirstOrDefault(s => s.Trained is not null)?.Name) is { } taken)
+            throw new MarrowException("AD009", $"{taken} has an adapter; detach or merge it before full fine-tuning. [AD009]");
         Parameters = Reserve(model.Device, [.. model.Weights.Select(w => (w.Name, w.Value.Shape))]);
         _weights = [.. model.Weights.Select((w, i) => new TrainedWeight(w, Parameters.Parameters[i], keepOriginal: false))];
         foreach (TrainedWeight weight in _weights)
@@ -34,7 +34,7 @@ public sealed class Full : FineTuning
     /// <inheritdoc/>
     public override ParameterSet Parameters { get; }
 
-    /// <summary>Writes a Hugging Face model folder in the stored types of <paramref name="source"/> (fp32 without one).</summary>
+    /// <summary>Writes a model folder, or a .pth file of an RWKV model, in the stored types of <paramref name="source"/> (fp32 without one).</summary>
     public override void Save(string path, ModelFolder? source) => ModelFolderWriter.Write(path, _model, source);
 
     /// <inheritdoc/>

@@ -70,8 +70,8 @@ public static class PeftConfig
         return config;
     }
 
-    /// <summary>The configuration as the text of an adapter_config.json; <paramref name="targets"/> are the names that select the adapted layers.</summary>
-    public static string Write(AdapterConfig config, ModulePattern targets, string? baseModel)
+    /// <summary>The configuration as the text of an adapter_config.json; <paramref name="targets"/> are the names that select the adapted layers, where there are any.</summary>
+    public static string Write(AdapterConfig config, ModulePattern? targets, string? baseModel)
     {
         TargetSelection selection = config.Targets;
         var fields = new JsonObject

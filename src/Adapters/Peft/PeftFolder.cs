@@ -1,40 +1,34 @@
 using System.Globalization;
 using Marrow.Adapters.Targets;
 using Marrow.Engine;
-using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Adapters.Peft;
 
-/// <summary>A PEFT adapter folder: its configuration, and its tensors, opened but not read (spec/adapters.md §4.1).</summary>
-public sealed class PeftFolder : IDisposable
+/// <summary>
+/// A PEFT adapter folder: its configuration, and its tensors, opened but not read (spec/adapters.md §4.1). What PEFT does not know (state tuning, Bat tied
+/// by inputs) lies in folders of the same form with a peft_type that PEFT refuses.
+/// </summary>
+public sealed class PeftFolder : AdapterFiles
 {
     /// <summary>The name of the file of tensors.</summary>
     public const string TensorFile = "adapter_model.safetensors";
 
-    private readonly SafetensorsFile _tensors;
-
     private PeftFolder(string path, SafetensorsFile tensors)
+        : base(path, tensors)
     {
-        (Path, _tensors) = (path, tensors);
         string config = System.IO.Path.Combine(path, PeftConfig.FileName);
         var document = new PeftDocument(JsonFields.Parse(config, InputFile.ReadAll(config), "PF002", "PF003"), tensors);
         Config = PeftConfig.Read(document);
         Warnings = [.. tensors.Warnings, .. document.Warnings];
     }
 
-    /// <summary>The folder.</summary>
-    public string Path { get; }
+    /// <inheritdoc/>
+    public override AdapterConfig Config { get; }
 
-    /// <summary>What adapter_config.json says.</summary>
-    public AdapterConfig Config { get; }
-
-    /// <summary>The tensors, under the names in the file.</summary>
-    public ITensorSource Tensors => _tensors;
-
-    /// <summary>What was odd but allowed, one sentence each.</summary>
-    public IReadOnlyList<string> Warnings { get; }
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Warnings { get; }
 
     /// <summary>Opens a folder.</summary>
     /// <exception cref="MarrowException">
@@ -63,67 +57,60 @@ public sealed class PeftFolder : IDisposable
         }
     }
 
-    /// <summary>Writes a folder that PEFT loads: configuration, fp32 tensors and a model card; it appears whole or not at all.</summary>
-    /// <exception cref="MarrowException">IO008, IO009 it cannot be written.</exception>
+    /// <summary>Writes a folder that PEFT loads, or refuses where it does not know the method: configuration, fp32 tensors and a model card; it appears whole or not at all.</summary>
+    /// <exception cref="MarrowException">AD013 the folder could not say what is trained; IO008, IO009 it cannot be written.</exception>
     public static void Write(string path, AdaptedModel adapted, string? baseModel = null)
     {
-        ModulePattern? given = adapted.Config.Targets.TargetModules;
-        ModulePattern targets = given is { IsAllLinear: false } ? given : new(TargetSelector.NamesOf(adapted.Model, adapted.Layers));
-        string config = PeftConfig.Write(adapted.Config, targets, baseModel);
+        RequireWritable(adapted);
+        AdapterConfig config = adapted.Config;
+        ModulePattern? targets = config.Targets.TargetModules;
+        if (!config.AdaptsLayers)
+            targets = null;
+        else if (config.Targets.LayersToTransform is { Count: > 0 } && !TargetSelector.IsCountedByPeft(adapted.Layers))
+            (config, targets) = (config with { Targets = config.Targets with { LayersToTransform = null, LayersPattern = null } }, new([.. adapted.Layers.Select(l => l.Path)]));
+        else if (targets is not { IsAllLinear: false })
+            targets = new(TargetSelector.NamesOf(adapted.Model, adapted.Layers));
+        string text = PeftConfig.Write(config, targets, baseModel);
         AtomicFolder.Write(path, folder =>
         {
-            AtomicFile.WriteText(System.IO.Path.Combine(folder, PeftConfig.FileName), config);
-            SafetensorsWriter.Write(System.IO.Path.Combine(folder, TensorFile), adapted.Parameters.Parameters.Select(ToWrite));
-            AtomicFile.WriteText(System.IO.Path.Combine(folder, "README.md"), Card(adapted, baseModel ?? adapted.Config.BaseModel));
+            AtomicFile.WriteText(System.IO.Path.Combine(folder, PeftConfig.FileName), text);
+            SafetensorsWriter.Write(System.IO.Path.Combine(folder, TensorFile), adapted.Parameters.Parameters.Select(p => TensorFiles.ToWrite(p.Name, p.Value, 0, p.Value.Shape)));
+            AtomicFile.WriteText(System.IO.Path.Combine(folder, "README.md"), Card(adapted, baseModel ?? config.BaseModel));
         });
     }
 
-    /// <summary>The file's name of each expected tensor, after checking that the file holds exactly these, in these shapes.</summary>
-    /// <exception cref="ModelFileException">PF006 a tensor is missing; PF007 one belongs nowhere; PF008 two are the same; TS002 another shape.</exception>
-    internal IReadOnlyDictionary<string, string> Match(IReadOnlyList<(string Name, Shape Shape)> expected, IReadOnlySet<string> stems)
+    /// <summary>Checks that a folder can hold all that is trained.</summary>
+    /// <exception cref="MarrowException">AD013 PEFT would leave a part of it out.</exception>
+    public static void RequireWritable(AdaptedModel adapted)
     {
-        Dictionary<string, string> stored = [];
-        foreach (string name in Tensors.Tensors.Keys)
+        if (adapted.States.Count > 0 && adapted.Config.AdaptsLayers)
+            throw new MarrowException("AD013", $"A PEFT folder cannot hold the recurrent states that are trained beside this {adapted.Config.Method.Name} adapter ({adapted.States[0].State.Name} …), "
+                + "PEFT would leave them out; write an RWKV-PEFT file (output.adapter_format: rwkv-peft). [AD013]");
+        // PEFT copies and loads modules whole.
+        foreach (TrainedWeight saved in adapted.Saved)
         {
-            string key = PeftKeys.Normalise(name, stems, Config.Method.FormerNames);
-            if (!stored.TryAdd(key, name))
-                throw new ModelFileException("PF008", Tensors.Path, $"'{Echo.Name(name)}' and '{Echo.Name(stored[key])}' are the same tensor; does the file hold two adapters?");
+            string path = TargetSelector.PathOf(saved.Weight.Name);
+            if (path == saved.Weight.Name || adapted.Model.Weights.Any(w => TargetSelector.PathOf(w.Name) == path && adapted.Saved.All(s => s.Weight != w)))
+                throw new MarrowException("AD013", $"A PEFT folder holds modules trained whole, and '{saved.Weight.Name}' is no whole module; PEFT would leave it out. "
+                    + "Write an RWKV-PEFT file (output.adapter_format: rwkv-peft), or leave it out of what is trained. [AD013]");
         }
-        HashSet<string> names = [.. expected.Select(e => e.Name)];
-        string[] missing = [.. names.Where(n => !stored.ContainsKey(n))];
-        if (missing.Length > 0)
-            throw new ModelFileException("PF006", Tensors.Path, $"{missing.Length} of {names.Count} tensors that the configuration and the model ask for are missing: "
-                + $"{Some(missing)}; is {PeftConfig.FileName} this adapter's, and the model its base?");
-        string[] left = [.. stored.Where(s => !names.Contains(s.Key)).Select(s => s.Value)];
-        if (left.Length > 0)
-            throw new ModelFileException("PF007", Tensors.Path, $"{left.Length} tensors belong to no adapted layer: {Some(left)}; "
-                + "target_modules or modules_to_save leaves their modules out, or the model is not the adapter's base");
-        foreach ((string name, Shape shape) in expected)
-            Tensors.Require(stored[name], Dimensions(shape));
-        return stored;
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _tensors.Dispose();
-
-    private static TensorToWrite ToWrite(Parameter parameter) => TensorToWrite.FromFloats(parameter.Name,
-        Dimensions(parameter.Value.Shape), parameter.Value.ToArray());
-
-    private static long[] Dimensions(Shape shape) => [.. Enumerable.Range(0, shape.Rank).Select(i => (long)shape[i])];
+    protected override string KeyOf(string name, IReadOnlySet<string> stems) => PeftKeys.Normalise(name, stems, Config.Method.FormerNames);
 
     private static string Card(AdaptedModel adapted, string? baseModel) => string.Create(CultureInfo.InvariantCulture, $"""
         ---
-        {(baseModel is null ? "" : $"base_model: {System.Text.Json.JsonSerializer.Serialize(baseModel)}\n")}library_name: peft
+        {(baseModel is null ? "" : $"base_model: {System.Text.Json.JsonSerializer.Serialize(baseModel)}\n")}library_name: {(adapted.Config.Method.IsOwn ? "marrow" : "peft")}
         tags:
         - {adapted.Config.Method.Name}
         ---
 
         # {adapted.Config.Method.Name} adapter
 
-        {adapted.Layers.Count} linear layers of a {adapted.Model.ModelType} model, r = {adapted.Config.R}, {adapted.Parameters.Count} trained values, fp32.
-        Made by Marrow; loads with PEFT 0.17 or newer.
+        {(adapted.Config.AdaptsLayers ? $"{adapted.Layers.Count} linear layers of a {adapted.Model.ModelType} model, r = {adapted.Config.R}"
+            : $"The states that {adapted.States.Count} recurrent layers of a {adapted.Model.ModelType} model start from")}, {adapted.Parameters.Count} trained values, fp32.
+        Made by Marrow; {(adapted.Config.Method.IsOwn ? "PEFT has no such method and refuses this folder." : "loads with PEFT 0.17 or newer.")}
 
         """);
-
-    private static string Some(string[] names) => string.Join(", ", names.Take(5).Select(n => Echo.Name(n))) + (names.Length > 5 ? ", …" : "");
 }

@@ -15,6 +15,9 @@ public sealed record TargetSelection
     /// <summary>Names of the list that the layer number follows ("layers"); null means any. Regular expressions, as in PEFT.</summary>
     public IReadOnlyList<string>? LayersPattern { get; init; }
 
-    /// <summary>Endings of the paths of modules that are trained and saved whole, and never adapted.</summary>
+    /// <summary>
+    /// Endings of the paths of modules that are trained and saved whole, and never adapted; a tensor that is no module's, as RWKV's mixes, counts as one.
+    /// A single tensor can be meant by its whole name.
+    /// </summary>
     public IReadOnlyList<string> ModulesToSave { get; init; } = [];
 }

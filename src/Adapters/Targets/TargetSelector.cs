@@ -7,14 +7,14 @@ using Marrow.Formats;
 namespace Marrow.Adapters.Targets;
 
 /// <summary>Finds the layers of a model that a <see cref="TargetSelection"/> means.</summary>
-public sealed class TargetSelector
+public sealed partial class TargetSelector
 {
-    private static readonly string[] Defaults = ["q_proj", "v_proj"];
     private readonly CausalModel _model;
     private readonly TargetSelection _selection;
     private readonly ModulePattern _targets;
     private readonly List<string> _warnings = [];
     private readonly Regex[] _layerNumber;
+    private readonly string[] _paths;
 
     /// <summary>Checks the selection itself.</summary>
     /// <exception cref="MarrowException">
@@ -32,15 +32,17 @@ public sealed class TargetSelector
             throw new MarrowException("AD002", "layers_pattern says which list layers_to_transform counts in, but layers_to_transform is empty; give both or neither. [AD002]");
         if (selection.ExcludeModules is { IsAllLinear: true })
             throw new MarrowException("AD002", "exclude_modules: all-linear would leave nothing to adapt; give a list of names or an expression. [AD002]");
-        string[] paths = [.. model.Weights.Select(PathOf).Append("lm_head").Distinct()];
+        // A tied head is a module of its own all the same.
+        string head = PathOf(model.Head.Name) is "model.embed_tokens" ? "lm_head" : PathOf(model.Head.Name);
+        _paths = [.. model.Weights.Select(w => PathOf(w.Name)).Append(head).Distinct()];
+        _layerNumber = [.. (selection.LayersPattern is { Count: > 0 } lists ? lists : ["[^.]*"])
+            .Select(list => ModulePattern.Compile($@"\A(?:.*\.)?(?:{list})\.(\d+)\.", list))];
         foreach (string name in selection.ModulesToSave)
         {
-            if (name.Length == 0 || !paths.Any(path => path.EndsWith(name, StringComparison.Ordinal)))
-                throw new MarrowException("AD007", $"modules_to_save: no module is called '{Echo.Name(name)}'{NearNames.Hint(name, Endings().Concat(["lm_head", "embed_tokens", "norm"]))} "
-                    + $"There are lm_head, model.embed_tokens, model.norm, the norms of the layers and {string.Join(", ", Endings())}. [AD007]");
+            if (name.Length == 0 || !(_paths.Any(path => path.EndsWith(name, StringComparison.Ordinal)) || model.Weights.Any(w => w.Name == name)))
+                throw new MarrowException("AD007", $"modules_to_save: no module is called '{Echo.Name(name)}'{NearNames.Hint(name, _paths.Select(Ending).Distinct())} "
+                    + $"There are {string.Join(", ", _paths.Where(p => !IsNumbered(p)))}, and in the layers {string.Join(", ", _paths.Where(IsNumbered).Select(Ending).Distinct())}. [AD007]");
         }
-        _layerNumber = [.. (selection.LayersPattern is { Count: > 0 } lists ? lists : ["[^.]*"])
-            .Select(list => ModulePattern.Compile($@"\A.*\.(?:{list})\.(\d+)\.", list))];
     }
 
     /// <summary>What was odd but allowed, one sentence each.</summary>
@@ -72,7 +74,7 @@ public sealed class TargetSelector
         // PEFT gives the saved module a copy of its own; a shared matrix would change with it.
         if (IsSaved("lm_head") || IsSaved("model.embed_tokens"))
             _model.Untie();
-        return [.. _model.Weights.Where(w => IsSaved(PathOf(w)))];
+        return [.. _model.Weights.Where(w => IsSaved(PathOf(w.Name)) || _selection.ModulesToSave.Contains(w.Name))];
     }
 
     /// <summary>
@@ -84,15 +86,24 @@ public sealed class TargetSelector
         return model.Linears.Count(l => endings.Contains(Ending(l.Path))) == layers.Count ? endings : [.. layers.Select(l => l.Path)];
     }
 
+    /// <summary>Whether PEFT counts the layers of this model as <see cref="TargetSelection.LayersToTransform"/> means: their list must stand inside of another module.</summary>
+    internal static bool IsCountedByPeft(IReadOnlyList<LinearLayer> layers) => layers.All(l => PeftLayerNumber().IsMatch(l.Path));
+
+    /// <summary>
+    /// PEFT's defaults (spec/adapters.md §4.4). RWKV's are RWKV-PEFT's, every matrix of both mixings: PEFT's table means the same ones by the names that its
+    /// RWKV-7 has, and knows RWKV-6 not at all.
+    /// </summary>
     private static ModulePattern DefaultFor(string modelType) => modelType switch
     {
-        "llama" or "mistral" or "qwen2" or "qwen3" => new ModulePattern(Defaults),
+        "llama" or "mistral" or "qwen2" or "qwen3" or "gemma2" or "gemma3_text" => new ModulePattern("q_proj", "v_proj"),
+        "rwkv7" => new ModulePattern("receptance", "key", "value", "output"),
+        "rwkv6" => new ModulePattern("receptance", "key", "value", "output", "gate"),
         _ => throw new MarrowException("AD002", $"target_modules is not given, and model type '{Echo.Name(modelType)}' has no default; name the layers to adapt, or all-linear. [AD002]"),
     };
 
     private bool IsTarget(string path)
     {
-        if (_selection.ExcludeModules?.Matches(path) == true || IsSaved(path) || !_targets.Matches(path))
+        if (_selection.ExcludeModules?.Matches(path) == true || IsSaved(path) || _selection.ModulesToSave.Contains(path + ".weight") || !_targets.Matches(path))
             return false;
         return _selection.LayersToTransform is not { Count: > 0 } numbers || (LayerOf(path) is { } layer && numbers.Contains(layer));
     }
@@ -101,7 +112,7 @@ public sealed class TargetSelector
     private void RefuseOthers()
     {
         HashSet<string> linears = [.. _model.Linears.Select(l => l.Path)];
-        foreach (string path in _model.Weights.Select(PathOf).Append("lm_head").Distinct())
+        foreach (string path in _paths)
         {
             if (!linears.Contains(path) && IsTarget(path))
                 throw new MarrowException("AD004", $"target_modules {Show(_targets)} selects '{path}', which cannot be adapted (only the linear layers inside the blocks can); "
@@ -135,7 +146,17 @@ public sealed class TargetSelector
 
     private static string Ending(string path) => path[(path.LastIndexOf('.') + 1)..];
 
-    private static string PathOf(Weight weight) => weight.Name[..weight.Name.LastIndexOf('.')];
+    /// <summary>The module of a weight; RWKV's mixes and decays are no module's, they stand for themselves.</summary>
+    internal static string PathOf(string weight) => weight.EndsWith(".weight", StringComparison.Ordinal) || weight.EndsWith(".bias", StringComparison.Ordinal)
+        ? weight[..weight.LastIndexOf('.')] : weight;
+
+    private static bool IsNumbered(string path) => LayerNumber().IsMatch(path);
+
+    [GeneratedRegex(@"\.\d+\.", RegexOptions.CultureInvariant)]
+    private static partial Regex LayerNumber();
+
+    [GeneratedRegex(@"\A.*\.[^.]*\.\d+\.", RegexOptions.CultureInvariant)]
+    private static partial Regex PeftLayerNumber();
 
     private static string Show(ModulePattern pattern) => pattern.Names is { } names
         ? $"[{string.Join(", ", names.Take(10).Select(n => Echo.Name(n)))}{(names.Count > 10 ? ", …" : "")}]" : Echo.Quote(pattern.Text!);

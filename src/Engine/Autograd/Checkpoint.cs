@@ -3,8 +3,8 @@ namespace Marrow.Engine.Autograd;
 /// <summary>A part of a model that can be computed again from its input: usually one block.</summary>
 public interface ISegment
 {
-    /// <summary>The segment's forward, x: [N, C] → [N, C].</summary>
-    Tensor Forward(Tensor x);
+    /// <summary>The segment's forward, x: [N, C] → [N, C]; <paramref name="side"/> is what it reads of an earlier segment, where it does.</summary>
+    Tensor Forward(Tensor x, Tensor? side);
 }
 
 /// <summary>
@@ -14,17 +14,18 @@ public interface ISegment
 public static class Checkpoint
 {
     /// <summary>Runs <paramref name="segment"/> on <paramref name="x"/>, to be computed again in backward.</summary>
-    public static Tensor Run(ISegment segment, Tensor x)
+    public static Tensor Run(ISegment segment, Tensor x, Tensor? side = null)
     {
         Tape tape = x.Tape!;
         if (!tape.Recording)
-            return segment.Forward(x);
+            return segment.Forward(x, side);
         tape.Recording = false;
-        Tensor y = segment.Forward(x);
+        Tensor y = segment.Forward(x, side);
         tape.Recording = true;
         var node = tape.Rent<CheckpointNode>();
         node.Segment = segment;
         node.X = node.Save(x);
+        node.Side = side is null ? null : node.Save(side);
         tape.Record(node, y);
         return y;
     }
@@ -33,20 +34,34 @@ public static class Checkpoint
     {
         public ISegment Segment = null!;
         public Tensor X = null!;
+        public Tensor? Side;
 
         protected internal override void Backward(Tensor grad)
         {
             int mark = Tape.Count;
-            Tensor x = Tape.Alias(X);
-            x.NeedsGrad = X.NeedsGrad;
+            Tensor x = Input(X);
+            Tensor? side = Side is null ? null : Input(Side);
             Tape.Recording = true;
-            Tensor y = Segment.Forward(x);
+            Tensor y = Segment.Forward(x, side);
             Tape.BackwardFrom(y, grad, mark);
-            if (x.Grad is { } dx)
-            {
-                PassGrad(X, dx);
-                Tape.DropGrad(x);
-            }
+            Hand(x, X);
+            if (side is not null)
+                Hand(side, Side!);
+        }
+
+        private Tensor Input(Tensor of)
+        {
+            Tensor alias = Tape.Alias(of);
+            alias.NeedsGrad = of.NeedsGrad;
+            return alias;
+        }
+
+        private void Hand(Tensor alias, Tensor to)
+        {
+            if (alias.Grad is not { } grad)
+                return;
+            PassGrad(to, grad);
+            Tape.DropGrad(alias);
         }
     }
 }

@@ -29,6 +29,24 @@ internal static unsafe class Simd
         return sum;
     }
 
+    /// <summary>Σ a·b·c.</summary>
+    public static float Dot(float* a, float* b, float* c, int n)
+    {
+        Vector<float> s0 = default, s1 = default;
+        int w = Width, i = 0;
+        for (; i <= n - 2 * w; i += 2 * w)
+        {
+            s0 = Vector.FusedMultiplyAdd(Vector.Load(a + i) * Vector.Load(b + i), Vector.Load(c + i), s0);
+            s1 = Vector.FusedMultiplyAdd(Vector.Load(a + i + w) * Vector.Load(b + i + w), Vector.Load(c + i + w), s1);
+        }
+        for (; i <= n - w; i += w)
+            s0 = Vector.FusedMultiplyAdd(Vector.Load(a + i) * Vector.Load(b + i), Vector.Load(c + i), s0);
+        float sum = Vector.Sum(s0 + s1);
+        for (; i < n; i++)
+            sum = MathF.FusedMultiplyAdd(a[i] * b[i], c[i], sum);
+        return sum;
+    }
+
     /// <summary>y += x.</summary>
     public static void Add(float* y, float* x, long n)
     {
@@ -38,6 +56,17 @@ internal static unsafe class Simd
             (Vector.Load(y + i) + Vector.Load(x + i)).Store(y + i);
         for (; i < n; i++)
             y[i] += x[i];
+    }
+
+    /// <summary>y += factor·x.</summary>
+    public static void AddScaled(float* y, float* x, float factor, int n)
+    {
+        int w = Width, i = 0;
+        Vector<float> f = new(factor);
+        for (; i <= n - w; i += w)
+            Vector.FusedMultiplyAdd(Vector.Load(x + i), f, Vector.Load(y + i)).Store(y + i);
+        for (; i < n; i++)
+            y[i] = MathF.FusedMultiplyAdd(x[i], factor, y[i]);
     }
 
     /// <summary>y = a + b.</summary>
@@ -59,6 +88,16 @@ internal static unsafe class Simd
             (Vector.Load(x + i) * s).Store(x + i);
         for (; i < n; i++)
             x[i] *= s;
+    }
+
+    /// <summary>y *= x, element by element.</summary>
+    public static void Multiply(float* y, float* x, int n)
+    {
+        int w = Width, i = 0;
+        for (; i <= n - w; i += w)
+            (Vector.Load(y + i) * Vector.Load(x + i)).Store(y + i);
+        for (; i < n; i++)
+            y[i] *= x[i];
     }
 
     /// <summary>The largest value; −∞ for an empty row.</summary>
@@ -204,4 +243,36 @@ internal static unsafe class Simd
     /// <summary>1 / (1 + e^−x).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Sigmoid(Vector<float> x) => Vector<float>.One / (Vector<float>.One + Exp(-x));
+
+    /// <inheritdoc cref="Sigmoid(Vector{float})"/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + Exp(-x));
+
+    /// <summary>tanh x to about two units in the last place: an odd polynomial of degree eleven up to 5/8, 1 − 2 / (e^2x + 1) beyond.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Tanh(Vector<float> x)
+    {
+        Vector<float> size = Vector.Abs(x), z = x * x, p = new(-5.71704531e-3f);
+        p = Vector.FusedMultiplyAdd(p, z, new Vector<float>(2.06505876e-2f));
+        p = Vector.FusedMultiplyAdd(p, z, new Vector<float>(-5.37434982e-2f));
+        p = Vector.FusedMultiplyAdd(p, z, new Vector<float>(1.33314913e-1f));
+        p = Vector.FusedMultiplyAdd(p, z, new Vector<float>(-3.33332839e-1f));
+        Vector<float> near = Vector.FusedMultiplyAdd(p * z, x, x);
+        Vector<float> far = Vector.CopySign(Vector<float>.One - new Vector<float>(2f) / (Exp(size + size) + Vector<float>.One), x);
+        return Vector.ConditionalSelect(Vector.LessThan(size, new Vector<float>(0.625f)), near, far);
+    }
+
+    /// <summary>The same on 512 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Tanh(Vector512<float> x)
+    {
+        Vector512<float> size = Vector512.Abs(x), z = x * x, p = Vector512.Create(-5.71704531e-3f);
+        p = Vector512.FusedMultiplyAdd(p, z, Vector512.Create(2.06505876e-2f));
+        p = Vector512.FusedMultiplyAdd(p, z, Vector512.Create(-5.37434982e-2f));
+        p = Vector512.FusedMultiplyAdd(p, z, Vector512.Create(1.33314913e-1f));
+        p = Vector512.FusedMultiplyAdd(p, z, Vector512.Create(-3.33332839e-1f));
+        Vector512<float> near = Vector512.FusedMultiplyAdd(p * z, x, x);
+        Vector512<float> far = Vector512.CopySign(Vector512<float>.One - Vector512.Create(2f) / (Exp(size + size) + Vector512<float>.One), x);
+        return Vector512.ConditionalSelect(Vector512.LessThan(size, Vector512.Create(0.625f)), near, far);
+    }
 }

@@ -38,7 +38,10 @@ public sealed class AttentionLayer
     /// <summary>The layer's place in the cache.</summary>
     public required int Index { get; init; }
 
-    /// <summary>The rotary table, shared by all layers.</summary>
+    /// <summary>What the head norms add to their weights.</summary>
+    public float NormOffset { get; init; }
+
+    /// <summary>The rotary table, shared with other layers.</summary>
     public required RopeTable Rope { get; init; }
 
     /// <summary>x: [N, C] → [N, C].</summary>
@@ -54,5 +57,5 @@ public sealed class AttentionLayer
     }
 
     private Tensor Rotate(Tensor x, Weight? norm, Tensor positions) =>
-        Ops.Rope(norm is null ? x : Ops.RmsNorm(x, norm.Value, Eps), positions, Rope.Cos, Rope.Sin);
+        Ops.Rope(norm is null ? x : Ops.RmsNorm(x, norm.Value, Eps, NormOffset), positions, Rope.Cos, Rope.Sin);
 }

@@ -18,7 +18,7 @@ public sealed class InitialState
     public Shape Shape { get; }
 
     /// <summary>The model's own; null where its file has none, which means zeros.</summary>
-    public Weight? Stored { get; }
+    public Weight? Stored { get; internal set; }
 
     /// <summary>What takes the place of <see cref="Stored"/>: the values of state tuning, fp32.</summary>
     public Tensor? Trained { get; set; }

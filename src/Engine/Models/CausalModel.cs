@@ -47,6 +47,9 @@ public abstract class CausalModel : IDisposable
     /// <summary>The longest sequence that the model was made for.</summary>
     public int MaxPositions => Config.MaxPositions;
 
+    /// <summary>The soft cap of the logits; 0 for none.</summary>
+    public virtual float LogitSoftCap => 0;
+
     /// <summary>Whether blocks are computed again in backward instead of keeping their activations.</summary>
     public bool ActivationCheckpointing { get; set; }
 
@@ -86,7 +89,7 @@ public abstract class CausalModel : IDisposable
     public Tensor Loss(Tape tape, BatchSegment segment, SequenceState? state, float scale, out Tensor rowLoss)
     {
         Tensor x = Run(tape, segment, state);
-        return Ops.LinearCrossEntropy(x, Head.Value, tape.Upload(segment.Targets), scale, out rowLoss);
+        return Ops.LinearCrossEntropy(x, Head.Value, tape.Upload(segment.Targets), scale, out rowLoss, LogitSoftCap);
     }
 
     /// <summary>Logits of every row of a batch: [N, V].</summary>
@@ -113,6 +116,23 @@ public abstract class CausalModel : IDisposable
         return HeadOf(tape, last);
     }
 
+    /// <summary>
+    /// Makes <paramref name="value"/> the model's own start of a recurrent layer that had none, the last of <see cref="Weights"/>; null takes it out again.
+    /// </summary>
+    public void Store(InitialState state, Tensor? value)
+    {
+        if (value is not null)
+        {
+            state.Stored = Own(new Weight(state.Name, value));
+        }
+        else if (state.Stored is { } stored)
+        {
+            state.Stored = null;
+            _weights.Remove(stored);
+            stored.Dispose();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -137,7 +157,8 @@ public abstract class CausalModel : IDisposable
     private Tensor HeadOf(Tape tape, Tensor x)
     {
         tape.ActivationType = DType.F32;
-        return Ops.Linear(x, Head.Value);
+        Tensor logits = Ops.Linear(x, Head.Value);
+        return LogitSoftCap > 0 ? Ops.SoftCap(logits, LogitSoftCap) : logits;
     }
 
     private Tensor Run(Tape tape, BatchSegment segment, SequenceState? state)

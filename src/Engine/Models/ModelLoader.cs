@@ -2,6 +2,7 @@ using Marrow.Engine.Devices;
 using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Rwkv;
 
 namespace Marrow.Engine.Models;
 
@@ -39,25 +40,29 @@ public static class ModelLoader
     public static CausalModel Build(Device device, ModelConfig config, Func<string, Shape, Tensor> weight) => config switch
     {
         LlamaConfig llama => new Llama(device, llama, weight),
+        RwkvConfig { Version: 7 } rwkv => new Rwkv7(device, rwkv, weight),
+        RwkvConfig rwkv => new Rwkv6(device, rwkv, weight),
         _ => throw new ArgumentException($"no model of {config.GetType().Name}", nameof(config)),
     };
 
-    /// <summary>A model with random weights: N(0, 0.02²), norms 1, biases 0, output projections scaled by 1/√(2L).</summary>
-    public static Llama Create(Device device, LlamaConfig config, ulong seed)
+    /// <summary>A fresh model: matrices random, vectors as its family starts them. Equal seeds give equal values.</summary>
+    public static CausalModel Create(Device device, ModelConfig config, ulong seed)
     {
         ulong site = 0;
-        return new Llama(device, config, (name, shape) =>
+        return Build(device, config, (name, shape) =>
         {
             var values = new float[shape.Count];
             var random = new Training.SeededRandom(seed, site++);
-            bool output = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
-            if (shape.Rank == 2)
-                random.FillNormal(values, 0.02f / (output ? MathF.Sqrt(2 * config.LayerCount) : 1f));
-            else if (name.EndsWith("norm.weight", StringComparison.Ordinal))
-                values.AsSpan().Fill(1f);
+            if (config is RwkvConfig rwkv)
+                RwkvStart.Fill(rwkv, name, shape, values, random);
+            else
+                Llama.Fill((LlamaConfig)config, name, shape, values, random);
             return Tensor.Of(device, shape, values);
         });
     }
+
+    /// <summary>A fresh model of the Llama family.</summary>
+    public static Llama Create(Device device, LlamaConfig config, ulong seed) => (Llama)Create(device, (ModelConfig)config, seed);
 
     private static Tensor Read(Device device, ITensorSource source, ModelConfig config, string name, Shape shape, DType? matrices)
     {

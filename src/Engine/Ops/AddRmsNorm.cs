@@ -12,12 +12,12 @@ public static partial class Ops
     /// sum = a + b and y = <see cref="RmsNorm"/>(sum): the residual and the norm behind it, on kernel devices in one pass over memory.
     /// a, b: [N, g·n] of one shape, w: [n] fp32.
     /// </summary>
-    public static Tensor AddRmsNorm(Tensor a, Tensor b, Tensor w, float eps, out Tensor sum)
+    public static Tensor AddRmsNorm(Tensor a, Tensor b, Tensor w, float eps, out Tensor sum, float offset = 0f)
     {
         if (a.Device is not KernelDevice gpu)
         {
             sum = Add(a, b);
-            return RmsNorm(sum, w, eps);
+            return RmsNorm(sum, w, eps, offset);
         }
         Check.Shapes("add_rms_norm", a, b);
         Check.Activation("add_rms_norm", a, "a");
@@ -28,7 +28,7 @@ public static partial class Ops
         Tape tape = a.Tape!;
         sum = tape.NewActivation(a.Shape);
         Tensor y = tape.NewActivation(a.Shape), rstd = tape.New(new Shape((int)(a.Shape.Count / n)));
-        AddRmsNormKernel.Launch(gpu, a, b, w, sum, y, rstd, n, eps);
+        AddRmsNormKernel.Launch(gpu, a, b, w, sum, y, rstd, n, eps, offset);
         // Backward is that of the two ops it stands for.
         if (tape.Tracks(a, b))
         {
@@ -39,7 +39,7 @@ public static partial class Ops
         if (tape.Tracks(sum, w))
         {
             var norm = tape.Rent<RmsNormNode>();
-            (norm.X, norm.W, norm.Rstd) = (norm.Save(sum), w, norm.Save(rstd));
+            (norm.X, norm.W, norm.Rstd, norm.Offset) = (norm.Save(sum), w, norm.Save(rstd), offset);
             tape.Record(norm, y);
         }
         return y;
@@ -51,11 +51,11 @@ internal static class AddRmsNormKernel
 {
     private static readonly Kernel Rows = Kernel.Of(typeof(AddRmsNormKernel), nameof(RowKernel));
 
-    public static void Launch(KernelDevice gpu, Tensor a, Tensor b, Tensor w, Tensor sum, Tensor y, Tensor rstd, int n, float eps) =>
-        gpu.Launch(Rows, new Grid(gpu.LanesFor(n), rstd.Shape.Elements), a, b, w, sum, y, rstd, n, Quads.InRows(n, a, b, w, sum, y), eps);
+    public static void Launch(KernelDevice gpu, Tensor a, Tensor b, Tensor w, Tensor sum, Tensor y, Tensor rstd, int n, float eps, float offset) =>
+        gpu.Launch(Rows, new Grid(gpu.LanesFor(n), rstd.Shape.Elements), a, b, w, sum, y, rstd, n, Quads.InRows(n, a, b, w, sum, y), eps, offset);
 
     [Kernel]
-    private static void RowKernel<TA, TB, TY>(View<TA> allA, View<TB> allB, View<float> w, View<TY> allSums, View<TY> allY, View<float> rstd, int n, int quads, float eps)
+    private static void RowKernel<TA, TB, TY>(View<TA> allA, View<TB> allB, View<float> w, View<TY> allSums, View<TY> allY, View<float> rstd, int n, int quads, float eps, float offset)
         where TA : unmanaged where TB : unmanaged where TY : unmanaged
     {
         View<TA> a = allA.At((long)Gpu.Group * n);
@@ -78,8 +78,8 @@ internal static class AddRmsNormKernel
         if (Gpu.Lane == 0)
             rstd[Gpu.Group] = r;
         for (int q = Gpu.Lane; q < quads; q += Gpu.Lanes)
-            y.Store4(4 * q, sum.Load4(4 * q) * r * w.Load4(4 * q));
+            y.Store4(4 * q, sum.Load4(4 * q) * r * RmsNormNode.Shifted(w, q, offset));
         for (int i = 4 * quads + Gpu.Lane; i < n; i += Gpu.Lanes)
-            y.Store(i, sum.Load(i) * r * w[i]);
+            y.Store(i, sum.Load(i) * r * (w[i] + offset));
     }
 }

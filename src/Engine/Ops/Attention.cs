@@ -12,13 +12,14 @@ namespace Marrow.Engine;
 /// <param name="HeadDim">Channels of a head.</param>
 /// <param name="Scale">Factor on the scores, usually HeadDim^−½.</param>
 /// <param name="Window">How many positions a query sees, itself included; null for all before it.</param>
-public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim, float Scale, int? Window = null);
+/// <param name="Cap">Scores s become Cap·tanh(s / Cap) before they are masked; 0 for none.</param>
+public readonly record struct AttentionShape(int Heads, int KvHeads, int HeadDim, float Scale, int? Window = null, float Cap = 0f);
 
 public static partial class Ops
 {
     /// <summary>
-    /// Causal attention inside each sequence of a concatenated batch: o = softmax(scale·q·kᵀ)·v, with grouped heads and an optional
-    /// window (spec/architectures.md §2.2–2.5). q: [N, Heads·d], k and v: [N, KvHeads·d], fp32, or bf16 on devices that run kernels; starts:
+    /// Causal attention inside each sequence of a concatenated batch: o = softmax(scale·q·kᵀ)·v, with grouped heads, an optional
+    /// window and an optional soft cap of the scores (spec/architectures.md §2.2–2.5). q: [N, Heads·d], k and v: [N, KvHeads·d], fp32, or bf16 on devices that run kernels; starts:
     /// [S+1] i32, the first row of each sequence and N. Scores exist for one block of one head at a time.
     /// </summary>
     public static Tensor Attention(Tensor q, Tensor k, Tensor v, Tensor starts, AttentionShape shape)
@@ -68,6 +69,7 @@ public static partial class Ops
         Check.Type("attention", k, "k", q.DType);
         Check.Type("attention", v, "v", q.DType);
         Check.True("attention", shape.Heads % shape.KvHeads == 0, $"{shape.KvHeads} key heads do not divide {shape.Heads} query heads.");
+        Check.True("attention", shape.Cap >= 0, $"the soft cap is {shape.Cap}, it must be above 0, or 0 for none.");
     }
 }
 
@@ -97,6 +99,8 @@ internal sealed unsafe partial class AttentionNode : Node
                     for (int u = from; u <= t; u++)
                         for (int i = 0; i < d; i++)
                             p[u - from] += f.Scale * q[t, qc + i] * k[u, kc + i];
+                    for (int u = 0; f.Cap > 0 && u < p.Length; u++)
+                        p[u] = f.Cap * Math.Tanh(p[u] / f.Cap);
                     double max = p.Max(), sum = p.Sum(x => Math.Exp(x - max));
                     for (int u = from; u <= t; u++)
                         for (int i = 0; i < d; i++)
@@ -222,6 +226,8 @@ internal sealed unsafe partial class AttentionNode : Node
                         continue;
                     long rowAt = at + (long)(t0 - from) * width;
                     Gemm.RunSerial(Walk.Pool, t1 - t0, keys, d, Walk.Form.Scale, new GemmOperand(Walk.Q + rowAt, width), new GemmOperand(keysT, stride), 0f, scores, keys);
+                    if (Walk.Form.Cap > 0)
+                        SoftCapNode.Bend(scores, null, Walk.Form.Cap, (t1 - t0) * keys);
                     Walk.Mask(scores, t1 - t0, keys, t0, u0);
                     for (int t = t0; t < t1; t++)
                         Fold(scores + (long)(t - t0) * keys, keys, ref max[t - from], ref sum[t - from], O + at + (long)(t - from) * width, d);
@@ -264,8 +270,8 @@ internal sealed unsafe partial class AttentionNode : Node
         public readonly void Run(int index)
         {
             int kvHead = index % Walk.Form.KvHeads, s = index / Walk.Form.KvHeads, d = Walk.Form.HeadDim, start = Walk.Starts[s], end = Walk.Starts[s + 1];
-            using ScratchSet.Lease lease = Walk.Pool.Scratch.Rent((nuint)(2 * QueryBlock * KeyBlock + 2 * d * KeyStride) * sizeof(float));
-            float* p = (float*)lease.Data, keysT = p + 2 * QueryBlock * KeyBlock, valuesT = keysT + d * KeyStride;
+            using ScratchSet.Lease lease = Walk.Pool.Scratch.Rent((nuint)((Walk.Form.Cap > 0 ? 3 : 2) * QueryBlock * KeyBlock + 2 * d * KeyStride) * sizeof(float));
+            float* p = (float*)lease.Data, keysT = p + 2 * QueryBlock * KeyBlock, valuesT = keysT + d * KeyStride, slopes = valuesT + d * KeyStride;
             for (int u0 = start; u0 < end; u0 += KeyBlock)
             {
                 int count = Math.Min(KeyBlock, end - u0), stride = Stride(count);
@@ -278,13 +284,13 @@ internal sealed unsafe partial class AttentionNode : Node
                     if (u0 + keys <= Walk.FirstKey(s, t0))
                         break;
                     for (int h = kvHead * Walk.Group; h < (kvHead + 1) * Walk.Group; h++)
-                        RunBlock(h, t0, t1 - t0, keyAt, u0, keys, p, keysT, valuesT, stride);
+                        RunBlock(h, t0, t1 - t0, keyAt, u0, keys, p, keysT, valuesT, slopes, stride);
                 }
             }
         }
 
-        // p = exp(s − lse), dv += pᵀ·do, ds = p∘(do·vᵀ − Σ do∘o), dq += scale·ds·k, dk += scale·dsᵀ·q
-        private readonly void RunBlock(int h, int t0, int rows, long keyAt, int u0, int keys, float* p, float* keysT, float* valuesT, int stride)
+        // p = exp(s − lse), dv += pᵀ·do, ds = p∘(do·vᵀ − Σ do∘o), times the cap's slope, dq += scale·ds·k, dk += scale·dsᵀ·q
+        private readonly void RunBlock(int h, int t0, int rows, long keyAt, int u0, int keys, float* p, float* keysT, float* valuesT, float* slopes, int stride)
         {
             int d = Walk.Form.HeadDim, qw = Walk.QueryWidth, kw = Walk.KeyWidth;
             float scale = Walk.Form.Scale;
@@ -293,6 +299,8 @@ internal sealed unsafe partial class AttentionNode : Node
             WorkerPool pool = Walk.Pool;
             var upstream = new GemmOperand(Do + at, qw);
             Gemm.RunSerial(pool, rows, keys, d, scale, new GemmOperand(Walk.Q + at, qw), new GemmOperand(keysT, stride), 0f, p, keys);
+            if (Walk.Form.Cap > 0)
+                SoftCapNode.Bend(p, slopes, Walk.Form.Cap, rows * keys);
             Walk.Mask(p, rows, keys, t0, u0);
             for (int i = 0; i < rows; i++)
                 Simd.ExpSum(p + (long)i * keys, 1f, lse[i], keys);
@@ -303,6 +311,8 @@ internal sealed unsafe partial class AttentionNode : Node
             Gemm.RunSerial(pool, rows, keys, d, 1f, upstream, new GemmOperand(valuesT, stride), 0f, dp, keys);
             for (int i = 0; i < rows; i++)
                 Simd.ScoreGradient(dp + (long)i * keys, p + (long)i * keys, Simd.Dot(Do + at + (long)i * qw, O + at + (long)i * qw, d), keys);
+            if (Walk.Form.Cap > 0)
+                Simd.Multiply(dp, slopes, rows * keys);
             if (Dq is not null)
                 Gemm.RunSerial(pool, rows, d, keys, scale, new GemmOperand(dp, keys), new GemmOperand(Walk.K + keyAt, kw), 1f, Dq + at, qw);
             if (Dk is not null)

@@ -106,6 +106,13 @@ internal sealed unsafe partial class AttentionNode
         }
     }
 
+    /// <summary>A score from the four parts of its product, capped where the model caps.</summary>
+    private static float Score(Vector4 dot, float cap, [Const(1)] int capped)
+    {
+        float score = dot.X + dot.Y + (dot.Z + dot.W);
+        return capped != 0 ? SoftCapNode.Capped(score, cap) : score;
+    }
+
     /// <summary>sums += weights·passing for the lane's rows and channels; count, the passing rows, is no constant as d is none above.</summary>
     private static void Accumulate(Private<Vector4> sums, Shared<float> weights, Shared<float> passing, int r, int c, int count,
         [Const(68)] int stride, [Const(36)] int pitch, [Const(16)] int down, [Const(8)] int across, [Const(4)] int tall, [Const(2)] int columns)
@@ -132,8 +139,8 @@ internal sealed unsafe partial class AttentionNode
     // Every lane keeps the sum of the weights in its own columns; they are added up once, at the end.
     [Kernel]
     private static void ForwardTile<T>(View<T> q, View<T> k, View<T> v, View<int> starts, View<T> o, View<float> lse,
-        int sequences, int rows, int first, int heads, int group, int window, float scale,
-        [Const(64)] int d, [Const(8)] int across, [Const(4)] int tall, [Const(4)] int wide, [Const(2)] int columns) where T : unmanaged
+        int sequences, int rows, int first, int heads, int group, int window, float scale, float cap,
+        [Const(64)] int d, [Const(8)] int across, [Const(4)] int tall, [Const(4)] int wide, [Const(2)] int columns, [Const(1)] int capped) where T : unmanaged
     {
         int down = Gpu.Lanes / across, r = Gpu.Lane / across, c = Gpu.Lane % across;
         int queries = tall * down, keys = wide * across, stride = 4 * across * columns + 4, pitch = keys + 4;
@@ -173,8 +180,7 @@ internal sealed unsafe partial class AttentionNode
                 for (int j = 0; j < wide; j++)
                 {
                     int u = u0 + c + j * across;
-                    Vector4 dot = dots[i * wide + j];
-                    float score = u <= t && t - u < window ? dot.X + dot.Y + (dot.Z + dot.W) : Hidden;
+                    float score = u <= t && t - u < window ? Score(dots[i * wide + j], cap, capped) : Hidden;
                     scores[i * wide + j] = score;
                     most = MathF.Max(most, score);
                 }
@@ -257,8 +263,8 @@ internal sealed unsafe partial class AttentionNode
     // dq of a tile of queries of one head: ds = p∘(do·vᵀ − delta), dq = scale·ds·k.
     [Kernel]
     private static void QueryGradientTile<T, U, G>(View<T> q, View<T> k, View<T> v, View<int> starts, View<float> lse, View<float> delta, View<U> upstream, View<G> dq, int add,
-        int sequences, int rows, int heads, int group, int window, float scale,
-        [Const(64)] int d, [Const(8)] int across, [Const(4)] int tall, [Const(4)] int wide, [Const(2)] int columns)
+        int sequences, int rows, int heads, int group, int window, float scale, float cap,
+        [Const(64)] int d, [Const(8)] int across, [Const(4)] int tall, [Const(4)] int wide, [Const(2)] int columns, [Const(1)] int capped)
         where T : unmanaged where U : unmanaged where G : unmanaged
     {
         int down = Gpu.Lanes / across, r = Gpu.Lane / across, c = Gpu.Lane % across;
@@ -306,8 +312,9 @@ internal sealed unsafe partial class AttentionNode
                 for (int j = 0; j < wide; j++)
                 {
                     int u = u0 + c + j * across;
-                    Vector4 dot = dots[i * wide + j];
-                    weights[i * wide + j] = u <= t && t - u < window && t < end ? MathF.Exp(dot.X + dot.Y + (dot.Z + dot.W) - level[i]) : 0f;
+                    float score = Score(dots[i * wide + j], cap, capped);
+                    float weight = u <= t && t - u < window && t < end ? MathF.Exp(score - level[i]) : 0f;
+                    weights[i * wide + j] = capped != 0 ? weight * SoftCapNode.Slope(score, cap) : weight;
                 }
             }
             Products(dots, us, vs, r, c, d, stride, down, across, tall, wide);
@@ -340,8 +347,8 @@ internal sealed unsafe partial class AttentionNode
     // dk and dv of a tile of keys of one key head, from all query heads that read it: dv = pᵀ·do, dk = scale·dsᵀ·q. Mode 0 writes nothing, 1 writes, 2 adds.
     [Kernel]
     private static void KeyGradientTile<T, U, G>(View<T> q, View<T> k, View<T> v, View<int> starts, View<float> lse, View<float> delta, View<U> upstream, View<G> dk, View<G> dv, int keyMode, int valueMode,
-        int sequences, int rows, int heads, int group, int window, float scale,
-        [Const(64)] int d, [Const(8)] int across, [Const(4)] int tall, [Const(4)] int wide, [Const(2)] int columns)
+        int sequences, int rows, int heads, int group, int window, float scale, float cap,
+        [Const(64)] int d, [Const(8)] int across, [Const(4)] int tall, [Const(4)] int wide, [Const(2)] int columns, [Const(1)] int capped)
         where T : unmanaged where U : unmanaged where G : unmanaged
     {
         int down = Gpu.Lanes / across, r = Gpu.Lane / across, c = Gpu.Lane % across;
@@ -390,9 +397,9 @@ internal sealed unsafe partial class AttentionNode
                     for (int j = 0; j < wide; j++)
                     {
                         int t = t0 + c + j * across;
-                        Vector4 dot = dots[i * wide + j];
-                        float weight = u <= t && t - u < window && t < stop ? MathF.Exp(dot.X + dot.Y + (dot.Z + dot.W) - level[c + j * across]) : 0f;
-                        weights[i * wide + j] = weight;
+                        float score = Score(dots[i * wide + j], cap, capped);
+                        float weight = u <= t && t - u < window && t < stop ? MathF.Exp(score - level[c + j * across]) : 0f;
+                        weights[i * wide + j] = capped != 0 ? weight * SoftCapNode.Slope(score, cap) : weight;
                         ps[(r + i * down) * pitch + c + j * across] = weight;
                     }
                 }

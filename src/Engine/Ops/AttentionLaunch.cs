@@ -75,13 +75,13 @@ internal sealed unsafe partial class AttentionNode
         {
             UnitTile tile = FittingUnits(gpu, d, 1, 2, 1);
             gpu.Launch(ForwardUnits, GridOf(tile.Lanes, tile.Rows, rows, sequences, form.Heads), q, k, v, starts, o, lse,
-                sequences, rows, first, form.Heads, form.Heads / form.KvHeads, window, form.Scale, d, tile.Split, tile.Count, d / 8 / tile.Split);
+                sequences, rows, first, form.Heads, form.Heads / form.KvHeads, window, form.Scale, form.Cap, d, tile.Split, tile.Count, d / 8 / tile.Split, Capped(form));
         }
         else
         {
             Tile tile = Fitting(gpu, d, 1, 2, 1);
             gpu.Launch(Forwards, GridOf(tile.Lanes, tile.Rows, rows, sequences, form.Heads), q, k, v, starts, o, lse,
-                sequences, rows, first, form.Heads, form.Heads / form.KvHeads, window, form.Scale, d, tile.Across, tile.Tall, tile.Wide, tile.Columns(d));
+                sequences, rows, first, form.Heads, form.Heads / form.KvHeads, window, form.Scale, form.Cap, d, tile.Across, tile.Tall, tile.Wide, tile.Columns(d), Capped(form));
         }
     }
 
@@ -100,13 +100,13 @@ internal sealed unsafe partial class AttentionNode
         {
             UnitTile tile = FittingUnits(gpu, d, 2, 2, 1);
             gpu.Launch(QueryGradientUnits, GridOf(tile.Lanes, tile.Rows, rows, sequences, form.Heads), q, k, v, starts, lse, delta, upstream, dq, add ? 1 : 0,
-                sequences, rows, form.Heads, form.Heads / form.KvHeads, window, form.Scale, d, tile.Split, tile.Count, d / 8 / tile.Split);
+                sequences, rows, form.Heads, form.Heads / form.KvHeads, window, form.Scale, form.Cap, d, tile.Split, tile.Count, d / 8 / tile.Split, Capped(form));
         }
         else
         {
             Tile tile = Fitting(gpu, d, 2, 2, 1);
             gpu.Launch(QueryGradients, GridOf(tile.Lanes, tile.Rows, rows, sequences, form.Heads), q, k, v, starts, lse, delta, upstream, dq, add ? 1 : 0,
-                sequences, rows, form.Heads, form.Heads / form.KvHeads, window, form.Scale, d, tile.Across, tile.Tall, tile.Wide, tile.Columns(d));
+                sequences, rows, form.Heads, form.Heads / form.KvHeads, window, form.Scale, form.Cap, d, tile.Across, tile.Tall, tile.Wide, tile.Columns(d), Capped(form));
         }
     }
 
@@ -122,13 +122,13 @@ internal sealed unsafe partial class AttentionNode
         {
             UnitTile tile = FittingUnits(gpu, d, 2, 2, 2);
             gpu.Launch(KeyGradientUnits, GridOf(tile.Lanes, tile.Rows, rows, sequences, form.KvHeads), q, k, v, starts, lse, delta, upstream, dk ?? any, dv ?? any, keyMode, valueMode,
-                sequences, rows, form.Heads, form.Heads / form.KvHeads, window, form.Scale, d, tile.Split, tile.Count, d / 8 / tile.Split);
+                sequences, rows, form.Heads, form.Heads / form.KvHeads, window, form.Scale, form.Cap, d, tile.Split, tile.Count, d / 8 / tile.Split, Capped(form));
         }
         else
         {
             Tile tile = Fitting(gpu, d, 2, 2, 2);
             gpu.Launch(KeyGradients, GridOf(tile.Lanes, tile.Rows, rows, sequences, form.KvHeads), q, k, v, starts, lse, delta, upstream, dk ?? any, dv ?? any, keyMode, valueMode,
-                sequences, rows, form.Heads, form.Heads / form.KvHeads, window, form.Scale, d, tile.Across, tile.Tall, tile.Wide, tile.Columns(d));
+                sequences, rows, form.Heads, form.Heads / form.KvHeads, window, form.Scale, form.Cap, d, tile.Across, tile.Tall, tile.Wide, tile.Columns(d), Capped(form));
         }
     }
 
@@ -138,8 +138,8 @@ internal sealed unsafe partial class AttentionNode
         int d = form.HeadDim, lanes = gpu.Capabilities.IsCpu ? 16 : Math.Min(d > 128 ? 256 : 128, gpu.Capabilities.MaxLanes), parts = 1;
         while (lanes / (2 * parts) >= d)
             parts *= 2;
-        gpu.Launch(Cached, new Grid(lanes, form.Heads * q.Shape.Rows), q, k, v, o, first, form.Heads, form.Heads / form.KvHeads, Window(form, first + q.Shape.Rows), form.Scale,
-            d, CachedChunk, parts, (d + lanes - 1) / lanes);
+        gpu.Launch(Cached, new Grid(lanes, form.Heads * q.Shape.Rows), q, k, v, o, first, form.Heads, form.Heads / form.KvHeads, Window(form, first + q.Shape.Rows), form.Scale, form.Cap,
+            d, CachedChunk, parts, (d + lanes - 1) / lanes, Capped(form));
     }
 
     // The gradient of one tensor may be that of another too: each place is asked for when what is before it has been queued.
@@ -160,6 +160,9 @@ internal sealed unsafe partial class AttentionNode
 
     // Tile numbers as SequenceOf counts them: each sequence may end with a part of a tile.
     private static Grid GridOf(int lanes, int tileRows, int rows, int sequences, int heads) => new(lanes, checked((rows / tileRows + sequences) * heads));
+
+    // A cap is compiled in: kernels of models without one do not have it.
+    private static int Capped(AttentionShape form) => form.Cap > 0 ? 1 : 0;
 
     private static int Window(AttentionShape form, int rows) => Math.Min(form.Window ?? rows, rows);
 
@@ -189,8 +192,8 @@ internal sealed unsafe partial class AttentionNode
 
     // One new row of one head: a chunk of scores, one key to a lane; then the chunk's values, one channel to a lane, in as many parts as lanes are left over.
     [Kernel]
-    private static void CachedRow<T, U>(View<T> q, View<U> k, View<U> v, View<T> o, int first, int heads, int group, int window, float scale,
-        [Const(64)] int d, [Const(256)] int chunk, [Const(2)] int parts, [Const(1)] int columns) where T : unmanaged where U : unmanaged
+    private static void CachedRow<T, U>(View<T> q, View<U> k, View<U> v, View<T> o, int first, int heads, int group, int window, float scale, float cap,
+        [Const(64)] int d, [Const(256)] int chunk, [Const(2)] int parts, [Const(1)] int columns, [Const(1)] int capped) where T : unmanaged where U : unmanaged
     {
         int head = Gpu.Group % heads, row = Gpu.Group / heads, position = first + row, keyWidth = heads / group * d;
         int span = Gpu.Lanes / parts, part = Gpu.Lane / span, x0 = Gpu.Lane % span;
@@ -214,7 +217,7 @@ internal sealed unsafe partial class AttentionNode
                 Vector4 dot = Vector4.Zero;
                 for (int x = 0; x < d; x += 4)
                     dot += Quad(key, x, d - x, d) * qs.Load4(x);
-                float score = dot.X + dot.Y + (dot.Z + dot.W);
+                float score = Score(dot, cap, capped);
                 ps[n] = score;
                 most = MathF.Max(most, score);
             }

@@ -22,13 +22,15 @@ internal sealed unsafe partial class AttentionNode
         }
     }
 
+    private static float Score(float score, float cap, [Const(1)] int capped) => capped != 0 ? SoftCapNode.Capped(score, cap) : score;
+
     /// <summary>Writes an element of a gradient or adds to it.</summary>
     private static void Put<T>(View<T> to, int at, float value, int add) where T : unmanaged => to.Store(at, add != 0 ? to.Load(at) + value : value);
 
     [Kernel]
     private static void ForwardMatrix<T>(View<T> q, View<T> k, View<T> v, View<int> starts, View<T> o, View<float> lse,
-        int sequences, int rows, int first, int heads, int group, int window, float scale,
-        [Const(64)] int d, [Const(1)] int split, [Const(8)] int tiles, [Const(8)] int columns) where T : unmanaged
+        int sequences, int rows, int first, int heads, int group, int window, float scale, float cap,
+        [Const(64)] int d, [Const(1)] int split, [Const(8)] int tiles, [Const(8)] int columns, [Const(1)] int capped) where T : unmanaged
     {
         int warp = Gpu.Lane / 32 / split, part = Gpu.Lane / 32 % split, quad = Gpu.Lane % 4, r = 16 * warp + Gpu.Lane % 32 / 4;
         int queries = Gpu.Lanes / 2 / split, keys = 8 * tiles * split, stride = d + 8, pitch = keys + 8;
@@ -69,7 +71,7 @@ internal sealed unsafe partial class AttentionNode
                 for (int n = 0; n < 2 * tiles; n++)
                 {
                     int u = u0 + 8 * (tiles * part + n / 2) + 2 * quad + n % 2, at = n / 2 * 4 + 2 * half + n % 2;
-                    float score = u <= t && t - u < window ? scores[at] * scale : Hidden;
+                    float score = u <= t && t - u < window ? Score(scores[at] * scale, cap, capped) : Hidden;
                     scores[at] = score;
                     most = MathF.Max(most, score);
                 }
@@ -122,8 +124,8 @@ internal sealed unsafe partial class AttentionNode
 
     [Kernel]
     private static void QueryGradientMatrix<T, U, G>(View<T> q, View<T> k, View<T> v, View<int> starts, View<float> lse, View<float> delta, View<U> upstream, View<G> dq, int add,
-        int sequences, int rows, int heads, int group, int window, float scale,
-        [Const(64)] int d, [Const(1)] int split, [Const(4)] int tiles, [Const(8)] int columns)
+        int sequences, int rows, int heads, int group, int window, float scale, float cap,
+        [Const(64)] int d, [Const(1)] int split, [Const(4)] int tiles, [Const(8)] int columns, [Const(1)] int capped)
         where T : unmanaged where U : unmanaged where G : unmanaged
     {
         int warp = Gpu.Lane / 32 / split, part = Gpu.Lane / 32 % split, quad = Gpu.Lane % 4, r = 16 * warp + Gpu.Lane % 32 / 4;
@@ -180,8 +182,10 @@ internal sealed unsafe partial class AttentionNode
                 for (int n = 0; n < 2 * tiles; n++)
                 {
                     int column = 8 * (tiles * part + n / 2) + 2 * quad + n % 2, u = u0 + column, from = n / 2 * 4 + 2 * half + n % 2;
-                    float weight = u <= t && t - u < window && t < end ? MathF.Exp(weights[from] * scale - level[half]) : 0f;
-                    gs.Store((r + 8 * half) * pitch + column, weight * (slopes[from] - mean[half]));
+                    float score = Score(weights[from] * scale, cap, capped);
+                    float weight = u <= t && t - u < window && t < end ? MathF.Exp(score - level[half]) : 0f;
+                    float slope = weight * (slopes[from] - mean[half]);
+                    gs.Store((r + 8 * half) * pitch + column, capped != 0 ? slope * SoftCapNode.Slope(score, cap) : slope);
                 }
             }
             Gpu.Barrier();
@@ -203,8 +207,8 @@ internal sealed unsafe partial class AttentionNode
     // Scores and slopes are computed with keys as rows: what is multiplied by do and q afterwards lies as it is needed.
     [Kernel]
     private static void KeyGradientMatrix<T, U, G>(View<T> q, View<T> k, View<T> v, View<int> starts, View<float> lse, View<float> delta, View<U> upstream, View<G> dk, View<G> dv, int keyMode, int valueMode,
-        int sequences, int rows, int heads, int group, int window, float scale,
-        [Const(64)] int d, [Const(1)] int split, [Const(4)] int tiles, [Const(8)] int columns)
+        int sequences, int rows, int heads, int group, int window, float scale, float cap,
+        [Const(64)] int d, [Const(1)] int split, [Const(4)] int tiles, [Const(8)] int columns, [Const(1)] int capped)
         where T : unmanaged where U : unmanaged where G : unmanaged
     {
         int warp = Gpu.Lane / 32 / split, part = Gpu.Lane / 32 % split, quad = Gpu.Lane % 4, r = 16 * warp + Gpu.Lane % 32 / 4;
@@ -262,9 +266,11 @@ internal sealed unsafe partial class AttentionNode
                     for (int n = 0; n < 2 * tiles; n++)
                     {
                         int column = 8 * (tiles * part + n / 2) + 2 * quad + n % 2, t = t0 + column, from = n / 2 * 4 + 2 * half + n % 2;
-                        float weight = u <= t && t - u < window && t < stop ? MathF.Exp(weights[from] * scale - level[column]) : 0f;
+                        float score = Score(weights[from] * scale, cap, capped);
+                        float weight = u <= t && t - u < window && t < stop ? MathF.Exp(score - level[column]) : 0f;
+                        float slope = weight * (slopes[from] - mean[column]);
                         ps.Store((r + 8 * half) * pitch + column, weight);
-                        gs.Store((r + 8 * half) * pitch + column, weight * (slopes[from] - mean[column]));
+                        gs.Store((r + 8 * half) * pitch + column, capped != 0 ? slope * SoftCapNode.Slope(score, cap) : slope);
                     }
                 }
                 Gpu.Barrier();

@@ -49,6 +49,13 @@ internal static class Check
             Fail(op, $"{name} is {x}, {channels} elements are needed, one for each channel.");
     }
 
+    /// <summary>A last dimension that <paramref name="heads"/> heads share equally.</summary>
+    public static void Heads(string op, Tensor x, string name, int heads)
+    {
+        if (heads < 1 || x.Shape.Last % heads != 0)
+            Fail(op, $"the last dimension of {name} is {x.Shape.Last} ({x}), which {heads} heads do not divide.");
+    }
+
     /// <summary>The starts of sequences in <paramref name="rows"/> concatenated rows: [S+1] i32, from 0 to the rows, never falling.</summary>
     public static void Starts(string op, Tensor starts, int rows)
     {

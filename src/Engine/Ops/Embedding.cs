@@ -10,19 +10,19 @@ namespace Marrow.Engine;
 
 public static partial class Ops
 {
-    /// <summary>y[t] = w[ids[t]]. ids: [N] i32, w: [V, C] fp32 or bf16; y: [N, C].</summary>
+    /// <summary>y[t] = factor · w[ids[t]]. ids: [N] i32, w: [V, C] fp32 or bf16; y: [N, C]. Gemma's factor is √C.</summary>
     /// <exception cref="MarrowException">An id lies outside the vocabulary.</exception>
-    public static Tensor Embedding(Tensor ids, Tensor w)
+    public static Tensor Embedding(Tensor ids, Tensor w, float factor = 1f)
     {
         Check.Type("embedding", ids, "ids", DType.I32);
         Check.Type("embedding", w, "w", DType.F32, w.NeedsGrad ? null : DType.BF16);
         Tape tape = ids.Tape!;
         Tensor y = tape.NewActivation(new Shape(ids.Shape.Elements, w.Shape.Last));
-        EmbeddingNode.Forward(ids, w, y);
+        EmbeddingNode.Forward(ids, w, y, factor);
         if (tape.Tracks(w))
         {
             var node = tape.Rent<EmbeddingNode>();
-            (node.Ids, node.W) = (node.Save(ids), w);
+            (node.Ids, node.W, node.Factor) = (node.Save(ids), w, factor);
             tape.Record(node, y);
         }
         return y;
@@ -37,17 +37,18 @@ internal sealed unsafe class EmbeddingNode : Node
     private long[] _order = [];
 
     public Tensor Ids = null!, W = null!;
+    public float Factor;
 
-    public static NdArray Reference(int[] ids, NdArray w)
+    public static NdArray Reference(int[] ids, NdArray w, double factor = 1)
     {
         var y = new NdArray(new Shape(ids.Length, w.Shape.Last));
         for (int t = 0; t < ids.Length; t++)
             for (int i = 0; i < w.Shape.Last; i++)
-                y[t, i] = w[ids[t], i];
+                y[t, i] = factor * w[ids[t], i];
         return y;
     }
 
-    public static void Forward(Tensor ids, Tensor w, Tensor y)
+    public static void Forward(Tensor ids, Tensor w, Tensor y, float factor)
     {
         int n = ids.Shape.Elements, c = w.Shape.Last;
         if (w.Device is KernelDevice gpu)
@@ -55,7 +56,7 @@ internal sealed unsafe class EmbeddingNode : Node
             ReadOnlySpan<int> known = ids.OnHost;
             for (int t = 0; t < n; t++)
                 CheckId(known[t], t, w);
-            Gather(gpu, w, ids, 0, y);
+            Gather(gpu, w, ids, 0, y, factor);
             return;
         }
         for (int t = 0; t < n; t++)
@@ -67,14 +68,16 @@ internal sealed unsafe class EmbeddingNode : Node
                 BFloat16.Widen(new ReadOnlySpan<BFloat16>(w.BF16 + (long)id * c, c), row);
             else
                 new ReadOnlySpan<float>(w.F32 + (long)id * c, c).CopyTo(row);
+            if (factor != 1f)
+                Simd.Scale(y.F32 + (long)t * c, factor, c);
         }
     }
 
-    /// <summary>to[t] = from[rows[first + t]] for every row of <paramref name="to"/>, on a device that runs kernels.</summary>
-    public static void Gather(KernelDevice gpu, Tensor from, Tensor rows, long first, Tensor to)
+    /// <summary>to[t] = factor · from[rows[first + t]] for every row of <paramref name="to"/>, on a device that runs kernels.</summary>
+    public static void Gather(KernelDevice gpu, Tensor from, Tensor rows, long first, Tensor to, float factor = 1f)
     {
         int c = to.Shape.Last, quads = Quads.InRows(c, from, to), lanes = quads > 0 ? quads : c;
-        gpu.Launch(GatherRows, gpu.Over((long)to.Shape.Rows * lanes), from, Arg.At(rows, first), to, to.Shape.Rows, c, lanes, quads > 0);
+        gpu.Launch(GatherRows, gpu.Over((long)to.Shape.Rows * lanes), from, Arg.At(rows, first), to, to.Shape.Rows, c, lanes, quads > 0, factor);
     }
 
     protected internal override void Backward(Tensor grad)
@@ -86,7 +89,7 @@ internal sealed unsafe class EmbeddingNode : Node
             Scatter(gpu, grad, dw);
             return;
         }
-        var body = new ScatterBody { Ids = Ids.I32, Dy = grad.F32, Dw = dw.F32, N = grad.Shape.Rows, C = grad.Shape.Last };
+        var body = new ScatterBody { Ids = Ids.I32, Dy = grad.F32, Dw = dw.F32, N = grad.Shape.Rows, C = grad.Shape.Last, Factor = Factor };
         ((CpuDevice)grad.Device).Pool.ForRange(grad.Shape.Last, 64, ref body);
     }
 
@@ -111,7 +114,7 @@ internal sealed unsafe class EmbeddingNode : Node
         }
         plan[n + distinct] = n;
         Tensor list = Tape.Upload(plan[..(n + distinct + 1)]);
-        gpu.Launch(ScatterIds, new Grid(gpu.LanesFor(c, 128), distinct, (c + 127) / 128), Ids, list, Arg.At(list, n), grad, dw, c);
+        gpu.Launch(ScatterIds, new Grid(gpu.LanesFor(c, 128), distinct, (c + 127) / 128), Ids, list, Arg.At(list, n), grad, dw, c, Factor);
     }
 
     private static void CheckId(int id, int t, Tensor w)
@@ -121,7 +124,7 @@ internal sealed unsafe class EmbeddingNode : Node
     }
 
     [Kernel]
-    private static void GatherKernel<TFrom, TTo>(View<TFrom> from, View<int> rows, View<TTo> to, int count, int width, int lanesOfRow, bool wide) where TFrom : unmanaged where TTo : unmanaged
+    private static void GatherKernel<TFrom, TTo>(View<TFrom> from, View<int> rows, View<TTo> to, int count, int width, int lanesOfRow, bool wide, float factor) where TFrom : unmanaged where TTo : unmanaged
     {
         int t = Gpu.Item / lanesOfRow, i = Gpu.Item % lanesOfRow;
         if (t < count)
@@ -129,15 +132,15 @@ internal sealed unsafe class EmbeddingNode : Node
             View<TFrom> source = from.At((long)rows[t] * width);
             View<TTo> target = to.At((long)t * width);
             if (wide)
-                target.Store4(4 * i, source.Load4(4 * i));
+                target.Store4(4 * i, source.Load4(4 * i) * factor);
             else
-                target.Store(i, source.Load(i));
+                target.Store(i, source.Load(i) * factor);
         }
     }
 
     // A group takes 128 columns of one id and walks over its rows in order.
     [Kernel]
-    private static void ScatterKernel<T>(View<int> ids, View<int> rows, View<int> starts, View<T> dy, View<float> dw, int width) where T : unmanaged
+    private static void ScatterKernel<T>(View<int> ids, View<int> rows, View<int> starts, View<T> dy, View<float> dw, int width, float factor) where T : unmanaged
     {
         int first = starts[Gpu.Group], end = starts[Gpu.Group + 1], last = Math.Min(128 * Gpu.GroupY + 128, width);
         View<float> to = dw.At((long)ids[rows[first]] * width);
@@ -145,7 +148,7 @@ internal sealed unsafe class EmbeddingNode : Node
         {
             float sum = to[i];
             for (int k = first; k < end; k++)
-                sum += dy.At((long)rows[k] * width).Load(i);
+                sum += dy.At((long)rows[k] * width).Load(i) * factor;
             to[i] = sum;
         }
     }
@@ -156,11 +159,12 @@ internal sealed unsafe class EmbeddingNode : Node
         public int* Ids;
         public float* Dy, Dw;
         public int N, C;
+        public float Factor;
 
         public readonly void Run(int start, int end)
         {
             for (int t = 0; t < N; t++)
-                Simd.Add(Dw + (long)Ids[t] * C + start, Dy + (long)t * C + start, end - start);
+                Simd.AddScaled(Dw + (long)Ids[t] * C + start, Dy + (long)t * C + start, Factor, end - start);
         }
     }
 }

@@ -13,15 +13,17 @@ public static partial class Ops
 {
     /// <summary>
     /// scale · Σ cross-entropy of softmax(x·wᵀ) at targets, rows with target −100 left out; also every row's own loss (0 where left out).
+    /// Where <paramref name="cap"/> is not 0, logits z become cap·tanh(z / cap) first.
     /// x: [N, C], w: [V, C] fp32 or bf16, targets: [N] i32, already shifted. Logits exist for one chunk of counted rows at a
     /// time, and the gradients are computed with them (spec/architectures.md §1.2); the result's gradient must therefore be 1.
     /// </summary>
-    public static Tensor LinearCrossEntropy(Tensor x, Tensor w, Tensor targets, float scale, out Tensor rowLoss)
+    public static Tensor LinearCrossEntropy(Tensor x, Tensor w, Tensor targets, float scale, out Tensor rowLoss, float cap = 0f)
     {
         Check.Activation("linear_cross_entropy", x, "x");
         Check.Type("linear_cross_entropy", w, "w", DType.F32, w.NeedsGrad ? null : DType.BF16);
         Check.LastDim("linear_cross_entropy", x, "x", w.Shape.Last);
         Check.Is("linear_cross_entropy", targets, "targets", new Shape(x.Shape.Rows));
+        Check.True("linear_cross_entropy", cap >= 0, $"the soft cap is {cap}, it must be above 0, or 0 for none.");
         Tape tape = x.Tape!;
         Tensor loss = tape.New(new Shape(1));
         rowLoss = tape.Zeros(new Shape(x.Shape.Rows));
@@ -30,9 +32,9 @@ public static partial class Ops
         Tensor? dw = tracks ? tape.SumOf(w) : null;
         int scope = tape.Open();
         if (x.Device is KernelDevice gpu)
-            LinearCrossEntropyNode.ForwardOn(gpu, x, w, targets, scale, loss, rowLoss, dx, dw);
+            LinearCrossEntropyNode.ForwardOn(gpu, x, w, targets, scale, cap, loss, rowLoss, dx, dw);
         else
-            LinearCrossEntropyNode.Forward(x, w, targets, scale, loss, rowLoss, dx, dw);
+            LinearCrossEntropyNode.Forward(x, w, targets, scale, cap, loss, rowLoss, dx, dw);
         tape.Close(scope);
         if (tracks)
         {
@@ -56,9 +58,11 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
     public Tensor X = null!;
     public Tensor? Dx;
 
-    public static NdArray Reference(NdArray x, NdArray w, int[] targets, double scale)
+    public static NdArray Reference(NdArray x, NdArray w, int[] targets, double scale, double cap = 0)
     {
         NdArray z = x.TimesTransposed(w);
+        if (cap > 0)
+            z = SoftCapNode.Reference(z, cap);
         double sum = 0;
         for (int t = 0; t < targets.Length; t++)
         {
@@ -77,7 +81,7 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
     /// <summary>Rows whose logits exist at a time.</summary>
     public static int ChunkFor(int rows, int vocabulary) => Math.Min(rows, Math.Clamp(ChunkElements / vocabulary, 64, ChunkRows));
 
-    public static void Forward(Tensor x, Tensor w, Tensor targets, float scale, Tensor loss, Tensor rowLoss, Tensor? dx, Tensor? dw)
+    public static void Forward(Tensor x, Tensor w, Tensor targets, float scale, float cap, Tensor loss, Tensor rowLoss, Tensor? dx, Tensor? dw)
     {
         int n = x.Shape.Rows, c = x.Shape.Last, v = w.Shape.Rows;
         Tape tape = x.Tape!;
@@ -104,7 +108,8 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
             MatMul.Run(xc, false, w, true, z);
             var body = new RowBody
             {
-                Z = z.F32, Rows = rows.I32, Targets = targets.I32, Loss = rowLoss.F32, V = v, Scale = scale, WithGradient = dx is not null || dw is not null,
+                Z = z.F32, Rows = rows.I32, Targets = targets.I32, Loss = rowLoss.F32, V = v, Scale = scale, Cap = cap,
+                WithGradient = dx is not null || dw is not null, Scratch = ((CpuDevice)x.Device).Pool.Scratch,
             };
             ((CpuDevice)x.Device).Pool.ForRange(count, 1, ref body);
             for (int i = 0; i < count; i++)
@@ -123,7 +128,7 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
     }
 
     /// <summary>The same on a device that runs kernels. Rows are chosen on the host; logits are fp32 always, since losses are small differences of them, and their gradient has x's type.</summary>
-    public static void ForwardOn(KernelDevice gpu, Tensor x, Tensor w, Tensor targets, float scale, Tensor loss, Tensor rowLoss, Tensor? dx, Tensor? dw)
+    public static void ForwardOn(KernelDevice gpu, Tensor x, Tensor w, Tensor targets, float scale, float cap, Tensor loss, Tensor rowLoss, Tensor? dx, Tensor? dw)
     {
         int n = x.Shape.Rows, c = x.Shape.Last, v = w.Shape.Rows, counted = 0;
         Tape tape = x.Tape!;
@@ -146,7 +151,7 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
             EmbeddingNode.Gather(gpu, x, rows!, first, xc);
             MatMul.Run(xc, false, w, true, z);
             Tensor dz = withGradient && x.DType != DType.F32 ? tape.New(z.Shape, x.DType) : z;
-            gpu.Launch(LossRows, new Grid(gpu.LanesFor(v, 512), count), z, dz, Arg.At(rows!, first), targets, rowLoss, v, Quads.InRows(v, z, dz), scale, withGradient);
+            gpu.Launch(LossRows, new Grid(gpu.LanesFor(v, 512), count), z, dz, Arg.At(rows!, first), targets, rowLoss, v, Quads.InRows(v, z, dz), scale, cap, withGradient, cap > 0 ? 1 : 0);
             if (dw is not null)
                 MatMul.Run(dz, true, xc, false, dw, accumulate: true);
             if (dx is not null)
@@ -177,16 +182,16 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
 
     // A group takes one row of logits z: its loss, and dz (z itself or a narrower copy) becomes scale·(softmax(z) − onehot).
     [Kernel]
-    private static void RowKernel<T>(View<float> zs, View<T> dzs, View<int> rows, View<int> targets, View<float> loss, int v, int quads, float scale, bool withGradient) where T : unmanaged
+    private static void RowKernel<T>(View<float> zs, View<T> dzs, View<int> rows, View<int> targets, View<float> loss, int v, int quads, float scale, float cap, bool withGradient, [Const(1)] int capped) where T : unmanaged
     {
         View<float> z = zs.At((long)Gpu.Group * v);
         View<T> dz = dzs.At((long)Gpu.Group * v);
         int row = rows[Gpu.Group], target = targets[row];
-        float atTarget = z[target], max = float.MinValue, sum = 0;
+        float atTarget = At(z, target, cap, capped), max = float.MinValue, sum = 0;
         // One pass: where a larger value comes, what is summed so far shrinks.
         for (int q = Gpu.Lane; q < quads; q += Gpu.Lanes)
         {
-            Vector4 a = z.Load4(4 * q);
+            Vector4 a = At4(z, q, cap, capped);
             float higher = MathF.Max(MathF.Max(a.X, a.Y), MathF.Max(a.Z, a.W));
             if (higher > max)
             {
@@ -197,7 +202,7 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
         }
         for (int i = 4 * quads + Gpu.Lane; i < v; i += Gpu.Lanes)
         {
-            float a = z[i];
+            float a = At(z, i, cap, capped);
             if (a > max)
             {
                 sum *= MathF.Exp(max - a);
@@ -214,15 +219,31 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
             float factor = scale / total;
             for (int q = Gpu.Lane; q < quads; q += Gpu.Lanes)
             {
-                Vector4 a = z.Load4(4 * q);
+                Vector4 a = At4(z, q, cap, capped);
                 int i = 4 * q;
-                dz.Store4(i, new Vector4(
+                Vector4 d = new(
                     MathF.Exp(a.X - highest) * factor - (i == target ? scale : 0f), MathF.Exp(a.Y - highest) * factor - (i + 1 == target ? scale : 0f),
-                    MathF.Exp(a.Z - highest) * factor - (i + 2 == target ? scale : 0f), MathF.Exp(a.W - highest) * factor - (i + 3 == target ? scale : 0f)));
+                    MathF.Exp(a.Z - highest) * factor - (i + 2 == target ? scale : 0f), MathF.Exp(a.W - highest) * factor - (i + 3 == target ? scale : 0f));
+                if (capped != 0)
+                    d *= new Vector4(SoftCapNode.Slope(a.X, cap), SoftCapNode.Slope(a.Y, cap), SoftCapNode.Slope(a.Z, cap), SoftCapNode.Slope(a.W, cap));
+                dz.Store4(i, d);
             }
             for (int i = 4 * quads + Gpu.Lane; i < v; i += Gpu.Lanes)
-                dz.Store(i, MathF.Exp(z[i] - highest) * factor - (i == target ? scale : 0f));
+            {
+                float a = At(z, i, cap, capped), d = MathF.Exp(a - highest) * factor - (i == target ? scale : 0f);
+                dz.Store(i, capped != 0 ? d * SoftCapNode.Slope(a, cap) : d);
+            }
         }
+    }
+
+    private static float At(View<float> z, int i, float cap, [Const(1)] int capped) => capped != 0 ? SoftCapNode.Capped(z[i], cap) : z[i];
+
+    private static Vector4 At4(View<float> z, int q, float cap, [Const(1)] int capped)
+    {
+        Vector4 a = z.Load4(4 * q);
+        if (capped != 0)
+            a = new Vector4(SoftCapNode.Capped(a.X, cap), SoftCapNode.Capped(a.Y, cap), SoftCapNode.Capped(a.Z, cap), SoftCapNode.Capped(a.W, cap));
+        return a;
     }
 
     [Kernel]
@@ -251,20 +272,36 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
             loss[0] = total * scale;
     }
 
-    // z becomes scale·(softmax(z) − onehot)
+    // z becomes scale·(softmax(z) − onehot), times the cap's slope
     private struct RowBody : IParallelRange
     {
         public float* Z, Loss;
         public int* Rows, Targets;
         public int V;
-        public float Scale;
+        public float Scale, Cap;
         public bool WithGradient;
+        public ScratchSet Scratch;
 
         public readonly void Run(int start, int end)
+        {
+            if (Cap > 0)
+            {
+                using ScratchSet.Lease lease = Scratch.Rent((nuint)V * sizeof(float));
+                RunRows(start, end, (float*)lease.Data);
+            }
+            else
+            {
+                RunRows(start, end, null);
+            }
+        }
+
+        private readonly void RunRows(int start, int end, float* slopes)
         {
             for (int i = start; i < end; i++)
             {
                 float* z = Z + (long)i * V;
+                if (Cap > 0)
+                    SoftCapNode.Bend(z, slopes, Cap, V);
                 int row = Rows[i], target = Targets[row];
                 float max = Simd.Max(z, V), atTarget = z[target];
                 float sum = Simd.ExpSum(z, 1f, max, V);
@@ -273,6 +310,8 @@ internal sealed unsafe class LinearCrossEntropyNode : Node
                     continue;
                 Simd.Scale(z, Scale / sum, V);
                 z[target] -= Scale;
+                if (Cap > 0)
+                    Simd.Multiply(z, slopes, V);
             }
         }
     }

@@ -9,7 +9,8 @@ public static partial class OpCases
     public static IEnumerable<OpCase> All =>
     [
         .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(),
-        .. Wkv7(), .. Wkv6(), .. LayerNorms(), .. TokenShifts(), .. PlainProducts(),
+        .. Wkv7(), .. LayerNorms(), .. TokenShifts(), .. PlainProducts(), .. Wkv6(), .. GemmaOps(), .. Maps(), .. KeysAndValues(),
+        .. BlockProducts(),
     ];
 
     private static IEnumerable<OpCase> Norms()
@@ -28,7 +29,7 @@ public static partial class OpCases
         }
     }
 
-    private static NdArray NormAndSum(NdArray sum, NdArray w) => RmsNormNode.Reference(sum, w, 1e-5f).Zip(sum, (x, y) => x + y);
+    private static NdArray NormAndSum(NdArray sum, NdArray w, double offset = 0) => RmsNormNode.Reference(sum, w, 1e-5f, offset).Zip(sum, (x, y) => x + y);
 
     private static IEnumerable<OpCase> Products()
     {

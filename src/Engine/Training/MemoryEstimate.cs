@@ -1,5 +1,6 @@
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Rwkv;
 
 namespace Marrow.Engine.Training;
 
@@ -21,6 +22,7 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
     public static MemoryEstimate For(ModelConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations = DType.F32) => config switch
     {
         LlamaConfig llama => For(llama, matrices, trainableValues, batchTokens, activationCheckpointing, activations),
+        RwkvConfig rwkv => For(rwkv, matrices, trainableValues, batchTokens, activationCheckpointing, activations),
         _ => throw new ArgumentException($"no estimate for {config?.GetType().Name}", nameof(config)),
     };
 
@@ -32,6 +34,9 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
         long block = each * (4 * c + 2 * q + 2 * kv + 3 * f) + sizeof(float) * (config.HeadCount + 2);
         if (config.QueryKeyNorm)
             block += each * (q + kv) + sizeof(float) * (config.HeadCount + config.KeyValueHeadCount);
+        // The norms of what attention and the MLP add keep their inputs.
+        if (config.OutputNorms)
+            block += each * 2 * c + sizeof(float) * 2;
         // The MLP is the widest place of backward: the gradients of its three inner activations and of two residuals.
         long passing = each * (3 * f + 2 * c);
         long kept = config.LayerCount * (activationCheckpointing ? each * c : block) + each * c;
@@ -42,11 +47,40 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
             batchTokens * (activationCheckpointing ? block + passing : passing), batchTokens * each * 2 * c + logits);
     }
 
+    private static MemoryEstimate For(RwkvConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations)
+    {
+        long c = config.HiddenSize, f = config.IntermediateSize, each = activations.Bytes(1);
+        // Channels of one row that a block keeps in the activations' type, with everything trained; statistics and the log decay are fp32, as are the states of every 16th position.
+        long kept = config.Version == 7 ? 27 * c + 2 * f + 2 * (config.DecayRank + config.GateRank) + config.RateRank + config.ValueRank
+            : 27 * c + 2 * f + 5 * config.MixRank + 2 * config.DecayRank;
+        long block = each * kept + sizeof(float) * (c + 4 + 2 * config.HeadCount + c * config.HeadSize / 16);
+        // WKV's backward is the widest place: the gradients of all that it reads.
+        long passing = each * 10 * c;
+        long all = config.LayerCount * (activationCheckpointing ? each * c : block) + each * c;
+        // RWKV-7's first block hands its values to the others, and is not computed again.
+        if (activationCheckpointing && config.Version == 7)
+            all += block;
+        long logit = sizeof(float) + (activations == DType.F32 ? 0 : each);
+        long logits = LinearCrossEntropyNode.ChunkFor(batchTokens, config.VocabularySize) * (logit * config.VocabularySize + each * 2 * c);
+        return new MemoryEstimate(WeightBytes(config, matrices), 4 * sizeof(float) * trainableValues, batchTokens * all,
+            batchTokens * (activationCheckpointing ? block + passing : passing), batchTokens * each * 2 * c + logits);
+    }
+
+    private static long WeightBytes(RwkvConfig config, DType matrices)
+    {
+        long c = config.HiddenSize, f = config.IntermediateSize, layers = config.LayerCount;
+        (long matrix, long vectors) = config.Version == 7
+            ? (layers * (4 * c * c + 2 * c * f + 2 * c * (config.DecayRank + config.RateRank + config.GateRank)) + (layers - 1) * 2 * c * config.ValueRank, (19 * layers - 1) * c)
+            : (layers * (6 * c * c + 2 * c * f + 10 * c * config.MixRank + 2 * c * config.DecayRank), 16 * layers * c);
+        vectors += 4 * c + (config.HasInitialStates ? layers * c * config.HeadSize : 0);
+        return matrices.Bytes(matrix + 2L * config.VocabularySize * c) + sizeof(float) * vectors;
+    }
+
     private static long WeightBytes(LlamaConfig config, DType matrices)
     {
         long c = config.HiddenSize, f = config.IntermediateSize, q = (long)config.HeadCount * config.HeadDim, kv = (long)config.KeyValueHeadCount * config.HeadDim;
         long matrix = config.LayerCount * (2 * c * q + 2 * c * kv + 3 * c * f) + (config.TiedEmbeddings ? 1 : 2) * config.VocabularySize * c;
-        long vectors = 2 * c + (config.QueryKeyValueBias ? q + 2 * kv : 0) + (config.OutputBias ? c : 0) + (config.MlpBias ? 2 * f + c : 0)
+        long vectors = (config.OutputNorms ? 4 : 2) * c + (config.QueryKeyValueBias ? q + 2 * kv : 0) + (config.OutputBias ? c : 0) + (config.MlpBias ? 2 * f + c : 0)
             + (config.QueryKeyNorm ? 2 * config.HeadDim : 0);
         return matrices.Bytes(matrix) + sizeof(float) * (config.LayerCount * vectors + c);
     }

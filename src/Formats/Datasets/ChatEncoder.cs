@@ -5,7 +5,8 @@ namespace Marrow.Formats.Datasets;
 /// the messages before it with the generation prompt, and the render up to and including it. Both must be beginnings of the whole
 /// render. The end-of-turn token is trained; the white space a template puts after it is not.
 /// The template's output is tokenised as it stands (its special tokens are recognised, no BOS is added), and in a way that the
-/// tokens before a reply are those the model sees when it is to write the reply.
+/// tokens before a reply are those the model sees when it is to write the reply. Where the template's form ends conversations with EOS instead
+/// of turns with a token of their own, EOS follows the last reply and is trained.
 /// </summary>
 internal sealed class ChatEncoder(ITokenizer tokenizer, IChatTemplate template, SpecialTexts specials, IssueLog log)
 {
@@ -21,6 +22,8 @@ internal sealed class ChatEncoder(ITokenizer tokenizer, IChatTemplate template, 
             EncodePieces(whole, Split(guarded.Messages, whole), guarded, into);
         else
             into.Add(guarded.Encode(whole), trained: true);
+        if (template.EndsWithEos && messages[^1].Role == "assistant" && !specials.IsAtEnd(whole) && tokenizer.EosId is { } eos)
+            into.Add(eos, eos);
     }
 
     private List<Piece> Split(IReadOnlyList<ChatMessage> messages, string whole)
@@ -55,7 +58,8 @@ internal sealed class ChatEncoder(ITokenizer tokenizer, IChatTemplate template, 
             return end;
         if (specials.IsAtEnd(trimmed))
             return start + trimmed.Length;
-        log.WarnOnce("DS057", "", "the chat template ends an assistant turn without a special token, so the model may not learn where to stop");
+        if (!template.EndsWithEos)
+            log.WarnOnce("DS057", "", "the chat template ends an assistant turn without a special token, so the model may not learn where to stop");
         return end;
     }
 

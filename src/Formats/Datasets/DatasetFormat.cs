@@ -1,9 +1,9 @@
 namespace Marrow.Formats.Datasets;
 
-/// <summary>The kind of rows of a JSONL training file (<c>data.format</c>).</summary>
+/// <summary>The kind of rows of a JSONL training file, or binidx (<c>data.format</c>).</summary>
 public enum DatasetFormat
 {
-    /// <summary>Decided by the keys of the first row.</summary>
+    /// <summary>Decided by the keys of the first row; a path that ends in .idx or .bin is binidx.</summary>
     Auto,
 
     /// <summary><c>{"text": …}</c>: the whole text is trained, and the end-of-sequence token after it.</summary>
@@ -20,4 +20,7 @@ public enum DatasetFormat
 
     /// <summary><c>{"input_ids": […], "labels": […]}</c>, labels optional: taken as they are.</summary>
     Tokens,
+
+    /// <summary>The items of a <see cref="BinIdx.BinIdxFile"/>: every token is trained, and nothing is added (items carry their end-of-text token).</summary>
+    BinIdx,
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Marrow.Formats.Datasets;
 
 /// <summary>
@@ -8,17 +10,22 @@ namespace Marrow.Formats.Datasets;
 /// DS055 special tokens written out in a message that cannot be kept apart from the template's own.
 /// Warnings: DS050 duplicate row, DS051 turns do not alternate, DS052 ends with an untrained turn, DS053 row dropped because no
 /// target is left, DS054 field ignored, DS055 special token written out in the text, DS056 a token spans the start of a reply,
-/// DS057 turns do not end with a special token, DS058 the tokenizer has no end-of-sequence token.
+/// DS057 turns do not end with a special token, DS058 the tokenizer has no end-of-sequence token,
+/// DS059 the files are odd but can be read.
 /// </summary>
-/// <param name="Line">The line in the file, from 1.</param>
+/// <param name="Line">The line in the file, or the item of a binidx dataset, from 1; 0 for the file as a whole.</param>
 /// <param name="Column">The character in the line, from 1, where that is known.</param>
 /// <param name="Code">The stable code.</param>
 /// <param name="Message">What is wrong, and the remedy.</param>
 public sealed record DatasetIssue(int Line, int? Column, string Code, string Message)
 {
+    /// <summary>What <see cref="Line"/> counts: "line", or "item" in binidx.</summary>
+    public string Unit { get; init; } = "line";
+
     /// <summary>"line 7, column 12: … [DS011]".</summary>
-    public override string ToString() =>
-        Column is int column
-            ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"line {Line}, column {column}: {Message} [{Code}]")
-            : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"line {Line}: {Message} [{Code}]");
+    public override string ToString()
+    {
+        string place = Line == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{Unit} {Line}{(Column is int column ? $", column {column}" : "")}: ");
+        return $"{place}{Message} [{Code}]";
+    }
 }

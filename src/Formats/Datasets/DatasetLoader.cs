@@ -1,11 +1,12 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Marrow.Formats.Datasets.BinIdx;
 
 namespace Marrow.Formats.Datasets;
 
 /// <summary>
-/// Reads JSONL training data: one streaming pass checks, tokenises and hashes every line. How rows become tokens is said at
+/// Reads training data. JSONL: one streaming pass checks, tokenises and hashes every line. Binidx: one pass over the items. How rows become tokens is said at
 /// <see cref="DatasetFormat"/>, <see cref="DatasetOptions"/> and <see cref="AlpacaPrompt"/>. Special tokens written out in the
 /// content of a message never become control tokens: only what the chat template itself writes does.
 /// </summary>
@@ -46,7 +47,7 @@ public sealed class DatasetLoader
     /// <summary>Reads the whole file and reports every row that cannot be used instead of stopping at it.</summary>
     /// <exception cref="MarrowException">
     /// DS001 missing or unreadable, DS002 empty, DS006 a line over 64 MiB, DS007 too many tokens, DS008 text without a tokenizer,
-    /// DS009 max_length too small, DS010 UTF-16, DS020 messages without a chat template.
+    /// DS009 max_length too small, DS010 UTF-16, DS020 messages without a chat template; BI001 to BI009, IO001 to IO006 of a binidx dataset.
     /// </exception>
     public static LoadedDataset Lint(string path, DatasetOptions options, ModelVocabulary model, CancellationToken cancel = default)
     {
@@ -58,29 +59,59 @@ public sealed class DatasetLoader
         return new DatasetLoader(options, model).Read(path, cancel);
     }
 
-    private LoadedDataset Read(string path, CancellationToken cancel)
+    private LoadedDataset Read(string path, CancellationToken cancel) =>
+        DatasetFiles.IsBinIdx(path, _options.Format) ? ReadItems(path, cancel) : ReadLines(path, cancel);
+
+    private LoadedDataset ReadLines(string path, CancellationToken cancel)
     {
         using var lines = new JsonlReader(path);
         while (lines.Read())
         {
             cancel.ThrowIfCancellationRequested();
             _log.Line = lines.LineNumber;
-            try
-            {
-                _encoder.Encode(_parser.Parse(lines.Line), _example);
-            }
-            catch (RowException e)
-            {
-                _log.Error(e);
+            if (!TryEncode(() => _parser.Parse(lines.Line)))
                 continue;
-            }
             WarnOfDuplicate(lines.Line.Span);
             Keep();
         }
         if (lines.LineNumber == lines.BlankLines)
             throw new MarrowException("DS002", $"{path}: the file has no rows; write one JSON object on each line [DS002]");
-        TokenDataset examples = _kept.Build();
-        return new LoadedDataset(examples, Report(path, lines), Statistics(examples));
+        return Loaded(path, _parser.Format, lines.LineNumber, lines.BlankLines, [new FileHash(Path.GetFileName(path), InputFile.LengthOf(path), lines.Sha256())]);
+    }
+
+    private LoadedDataset ReadItems(string path, CancellationToken cancel)
+    {
+        using BinIdxFile file = BinIdxFile.Open(path);
+        _log.Unit = "item";
+        foreach (string warning in file.Warnings)
+            _log.Warn("DS059", warning);
+        for (int item = 0; item < file.Count; item++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            _log.Line = item + 1;
+            if (file.SizeOf(item) == 0)
+                _log.Warn("DS053", "dropped: it has no tokens");
+            else if (TryEncode(() => new ItemRow(file.Read(item))))
+                Keep();
+        }
+        if (file.Count == 0)
+            throw new MarrowException("DS002", $"{path}: the dataset has no items; write one item for each document [DS002]");
+        return Loaded(path, DatasetFormat.BinIdx, file.Count, blank: 0, [FileHash.Of(file.IndexPath, cancel), FileHash.Of(file.DataPath, cancel)]);
+    }
+
+    /// <summary>Makes the row's example; false, with the error on record, where it cannot be used.</summary>
+    private bool TryEncode(Func<DatasetRow> row)
+    {
+        try
+        {
+            _encoder.Encode(row(), _example);
+            return true;
+        }
+        catch (RowException e)
+        {
+            _log.Error(e);
+            return false;
+        }
     }
 
     private void WarnOfDuplicate(ReadOnlySpan<byte> line)
@@ -117,18 +148,23 @@ public sealed class DatasetLoader
         }
     }
 
-    private DatasetReport Report(string path, JsonlReader lines) => new()
+    private LoadedDataset Loaded(string path, DatasetFormat format, int lines, int blank, IReadOnlyList<FileHash> files)
     {
-        Path = path,
-        Sha256 = lines.Sha256(),
-        Format = _parser.Format,
-        Lines = lines.LineNumber,
-        BlankLines = lines.BlankLines,
-        ErrorCount = _log.ErrorCount,
-        WarningCount = _log.WarningCount,
-        Errors = _log.Errors,
-        Warnings = _log.Warnings,
-    };
+        TokenDataset examples = _kept.Build();
+        var report = new DatasetReport
+        {
+            Path = path,
+            Files = files,
+            Format = format,
+            Lines = lines,
+            BlankLines = blank,
+            ErrorCount = _log.ErrorCount,
+            WarningCount = _log.WarningCount,
+            Errors = _log.Errors,
+            Warnings = _log.Warnings,
+        };
+        return new LoadedDataset(examples, report, Statistics(examples));
+    }
 
     private DatasetStatistics Statistics(TokenDataset examples)
     {

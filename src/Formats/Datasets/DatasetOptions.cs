@@ -1,6 +1,6 @@
 namespace Marrow.Formats.Datasets;
 
-/// <summary>How a JSONL file becomes training examples.</summary>
+/// <summary>How a data file becomes training examples.</summary>
 public sealed record DatasetOptions
 {
     /// <summary>The kind of rows; <see cref="DatasetFormat.Auto"/> reads it off the first row.</summary>
@@ -27,6 +27,6 @@ public sealed record DatasetOptions
             if (name.Equals(format.ToString(), StringComparison.OrdinalIgnoreCase))
                 return format;
         throw new MarrowException("DS005",
-            $"data.format: {Echo.Quote(name)} is not a format; use auto, text, completion, chat, alpaca or tokens [DS005]");
+            $"data.format: {Echo.Quote(name)} is not a format; use auto, text, completion, chat, alpaca, tokens or binidx [DS005]");
     }
 }

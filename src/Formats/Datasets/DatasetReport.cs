@@ -8,16 +8,16 @@ public sealed record DatasetReport
 {
     private const int Shown = 20;
 
-    /// <summary>The file.</summary>
+    /// <summary>The file, as it was named.</summary>
     public required string Path { get; init; }
 
-    /// <summary>SHA-256 of the file's bytes, lower-case hexadecimal.</summary>
-    public required string Sha256 { get; init; }
+    /// <summary>What was read: the JSONL file, or the .idx and .bin of a binidx dataset.</summary>
+    public required IReadOnlyList<FileHash> Files { get; init; }
 
     /// <summary>The kind of its rows; <see cref="DatasetFormat.Auto"/> where no row told.</summary>
     public required DatasetFormat Format { get; init; }
 
-    /// <summary>Lines, blank ones included.</summary>
+    /// <summary>Lines, blank ones included; items of a binidx dataset.</summary>
     public required int Lines { get; init; }
 
     /// <summary>Blank lines, which are skipped.</summary>
@@ -42,7 +42,7 @@ public sealed record DatasetReport
         if (ErrorCount == 0)
             return;
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{Path}: {ErrorCount} of {Lines} lines cannot be used; mend or remove them [DS003]");
+        text.Append(CultureInfo.InvariantCulture, $"{Path}: {ErrorCount} of {Lines} {Unit}s cannot be used; mend or remove them [DS003]");
         Append(text, Errors, ErrorCount);
         throw new MarrowException("DS003", text.ToString());
     }
@@ -51,11 +51,13 @@ public sealed record DatasetReport
     public override string ToString()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{Path}: {Lines} lines ({BlankLines} blank), format {Format.ToString().ToLowerInvariant()}, {ErrorCount} errors, {WarningCount} warnings");
+        text.Append(CultureInfo.InvariantCulture, $"{Path}: {Lines} {Unit}s ({BlankLines} blank), format {Format.ToString().ToLowerInvariant()}, {ErrorCount} errors, {WarningCount} warnings");
         Append(text, Errors, ErrorCount);
         Append(text, Warnings, WarningCount);
         return text.ToString();
     }
+
+    private string Unit => Format == DatasetFormat.BinIdx ? "item" : "line";
 
     private static void Append(StringBuilder text, IReadOnlyList<DatasetIssue> issues, int total)
     {

@@ -12,3 +12,5 @@ internal sealed record ChatRow(IReadOnlyList<ChatMessage> Messages) : DatasetRow
 internal sealed record AlpacaRow(string Instruction, string Input, string Output) : DatasetRow;
 
 internal sealed record TokensRow(int[] Ids, int[]? Labels) : DatasetRow;
+
+internal sealed record ItemRow(int[] Tokens) : DatasetRow;

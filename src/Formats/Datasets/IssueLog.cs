@@ -12,6 +12,9 @@ internal sealed class IssueLog
     /// <summary>The line that is being read, from 1.</summary>
     public int Line { get; set; }
 
+    /// <summary>What is counted as lines.</summary>
+    public string Unit { get; set; } = "line";
+
     public int ErrorCount { get; private set; }
 
     public int WarningCount { get; private set; }
@@ -24,14 +27,14 @@ internal sealed class IssueLog
     {
         ErrorCount++;
         if (_errors.Count < Kept)
-            _errors.Add(new DatasetIssue(Line, e.Column, e.Code, e.Message));
+            _errors.Add(new DatasetIssue(Line, e.Column, e.Code, e.Message) { Unit = Unit });
     }
 
     public void Warn(string code, string message)
     {
         WarningCount++;
         if (_warnings.Count < Kept)
-            _warnings.Add(new DatasetIssue(Line, null, code, message));
+            _warnings.Add(new DatasetIssue(Line, null, code, message) { Unit = Unit });
     }
 
     /// <summary>Warns the first time only that this code comes up for this subject.</summary>

@@ -2,6 +2,7 @@ namespace Marrow.Formats.Datasets;
 
 /// <summary>
 /// Turns rows into ids and labels.
+/// Binidx: the tokens of an item as they are, all trained.
 /// Text: tokens with what the tokenizer adds around a text (BOS), then EOS once; all trained.
 /// Completion: the prompt with BOS and the completion without are tokenised separately and joined, then EOS once. So the tokens of
 /// the prompt are exactly those of the same prompt at generation time, whatever completion follows; a tokenizer that
@@ -45,6 +46,9 @@ internal sealed class RowEncoder
             case TokensRow tokens:
                 EncodeTokens(tokens, into);
                 break;
+            case ItemRow item:
+                into.Add(item.Tokens, trained: true);
+                break;
             case TextRow text:
                 into.Add(Start(WithoutEos(text.Text)), trained: true);
                 End(into);
@@ -63,7 +67,7 @@ internal sealed class RowEncoder
                 (_chat ?? throw NoTemplate()).Encode(chat.Messages, _options.MaskPrompt, into);
                 break;
         }
-        CheckRange(into, row is TokensRow);
+        CheckRange(into, row is TokensRow ? "input_ids" : row is ItemRow ? "token" : null);
     }
 
     private static void EncodeTokens(TokensRow row, ExampleBuffer into)
@@ -117,14 +121,14 @@ internal sealed class RowEncoder
             _log.Warn("DS055", $"the text contains the special token {Echo.Quote(special)} written out; it is taken as plain characters, use rows of messages for conversations");
     }
 
-    private void CheckRange(ExampleBuffer example, bool givenIds)
+    private void CheckRange(ExampleBuffer example, string? given)
     {
         ReadOnlySpan<int> ids = example.Ids, labels = example.Labels;
         for (int i = 0; i < ids.Length; i++)
         {
             if ((uint)ids[i] >= (uint)_model.Size)
-                throw new RowException("DS024", givenIds
-                    ? $"input_ids[{i}] is {ids[i]}, outside the model's vocabulary of {_model.Size}; tokenise with this model's tokenizer"
+                throw new RowException("DS024", given is not null
+                    ? $"{given}[{i}] is {ids[i]}, outside the model's vocabulary of {_model.Size}; tokenise with this model's tokenizer"
                     : $"the tokenizer gives the id {ids[i]}, outside the model's vocabulary of {_model.Size}; tokenizer and model do not belong together");
             if (labels[i] != TokenExample.Ignore && (uint)labels[i] >= (uint)_model.Size)
                 throw new RowException("DS024",

@@ -4,13 +4,13 @@ using System.Text;
 namespace Marrow.Formats.HuggingFace;
 
 /// <summary>
-/// The configuration of a Llama-family model (model_type llama, mistral, qwen2, qwen3), every default resolved
+/// The configuration of a Llama-family model (model_type llama, mistral, qwen2, qwen3, gemma2, gemma3_text), every default resolved
 /// (spec/architectures.md §2.1, §2.3, §2.8; spec/formats.md §6.1).
 /// </summary>
 public sealed record LlamaConfig : ModelConfig
 {
     /// <summary>The model types that can be read.</summary>
-    public static IReadOnlyList<string> SupportedTypes { get; } = ["llama", "mistral", "qwen2", "qwen3"];
+    public static IReadOnlyList<string> SupportedTypes { get; } = ["llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text"];
 
     /// <summary>Channels within the MLP, F.</summary>
     public required int IntermediateSize { get; init; }
@@ -33,6 +33,9 @@ public sealed record LlamaConfig : ModelConfig
     /// <summary>The stretch of the rotary frequencies; null for none.</summary>
     public RopeScaling? RopeScaling { get; init; }
 
+    /// <summary>The base of the sliding layers' rotary frequencies, which are not stretched; null where all layers share one table.</summary>
+    public double? LocalRopeTheta { get; init; }
+
     /// <summary>The sliding window of each layer in tokens, the current one included; null for full attention. Empty: no layer slides.</summary>
     public IReadOnlyList<int?> Windows { get; init; } = [];
 
@@ -47,6 +50,27 @@ public sealed record LlamaConfig : ModelConfig
 
     /// <summary>Whether q and k are normalised per head before rotation (weights q_norm, k_norm [d]).</summary>
     public bool QueryKeyNorm { get; init; }
+
+    /// <summary>The square of what attention scores are divided by; null for <see cref="HeadDim"/>.</summary>
+    public double? QueryPreAttentionScalar { get; init; }
+
+    /// <summary>The soft cap of attention scores, c·tanh(s / c); null for none.</summary>
+    public double? AttentionSoftCap { get; init; }
+
+    /// <summary>The soft cap of the logits; null for none.</summary>
+    public double? FinalSoftCap { get; init; }
+
+    /// <summary>What is added to the weights of every RMSNorm: 1 where the file holds their distance from 1, else 0.</summary>
+    public float NormOffset { get; init; }
+
+    /// <summary>Whether what attention and the MLP add to the residual stream is normalised first (post_attention_layernorm, post_feedforward_layernorm).</summary>
+    public bool OutputNorms { get; init; }
+
+    /// <summary>Whether the MLP's gate goes through the tanh form of GELU instead of SiLU.</summary>
+    public bool GeluGate { get; init; }
+
+    /// <summary>Whether the embedding is multiplied by √C, rounded to the type of its weights.</summary>
+    public bool ScaledEmbedding { get; init; }
 
     /// <summary>Whether the head is the embedding matrix itself.</summary>
     public bool TiedEmbeddings { get; init; }

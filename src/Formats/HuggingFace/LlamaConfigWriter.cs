@@ -20,13 +20,18 @@ internal static class LlamaConfigWriter
             json.WriteStartArray("architectures");
             json.WriteStringValue(Architecture(config.ModelType));
             json.WriteEndArray();
-            if (config.ModelType is "llama" or "qwen3")
+            bool gemma = config.ModelType is "gemma2" or "gemma3_text";
+            if (gemma || config.ModelType is "llama" or "qwen3")
                 json.WriteBoolean("attention_bias", config.OutputBias);
             json.WriteNumber("attention_dropout", 0);
+            if (gemma)
+                WriteReal(json, "attn_logit_softcapping", config.AttentionSoftCap);
             WriteId(json, "bos_token_id", config.BosId);
             WriteEos(json, config.EosIds);
+            if (gemma)
+                WriteReal(json, "final_logit_softcapping", config.FinalSoftCap);
             json.WriteNumber("head_dim", config.HeadDim);
-            json.WriteString("hidden_act", "silu");
+            json.WriteString(gemma ? "hidden_activation" : "hidden_act", gemma ? "gelu_pytorch_tanh" : "silu");
             json.WriteNumber("hidden_size", config.HiddenSize);
             json.WriteNumber("initializer_range", 0.02);
             json.WriteNumber("intermediate_size", config.IntermediateSize);
@@ -39,7 +44,11 @@ internal static class LlamaConfigWriter
             json.WriteNumber("num_hidden_layers", config.LayerCount);
             json.WriteNumber("num_key_value_heads", config.KeyValueHeadCount);
             WriteId(json, "pad_token_id", config.PadId);
+            if (gemma)
+                WriteReal(json, "query_pre_attn_scalar", config.QueryPreAttentionScalar ?? config.HeadDim);
             WriteReal(json, "rms_norm_eps", config.RmsNormEps);
+            if (config.LocalRopeTheta is { } local)
+                WriteReal(json, "rope_local_base_freq", local);
             WriteScaling(json, config.RopeScaling);
             WriteReal(json, "rope_theta", config.RopeTheta);
             json.WriteBoolean("tie_word_embeddings", config.TiedEmbeddings);
@@ -57,6 +66,8 @@ internal static class LlamaConfigWriter
         "llama" => "LlamaForCausalLM",
         "mistral" => "MistralForCausalLM",
         "qwen2" => "Qwen2ForCausalLM",
+        "gemma2" => "Gemma2ForCausalLM",
+        "gemma3_text" => "Gemma3ForCausalLM",
         _ => "Qwen3ForCausalLM",
     };
 
@@ -100,6 +111,9 @@ internal static class LlamaConfigWriter
             for (int layer = 0; layer < config.LayerCount; layer++)
                 json.WriteStringValue(config.Window(layer) is null ? "full_attention" : "sliding_attention");
             json.WriteEndArray();
+        }
+        if (config.ModelType is "qwen2" or "qwen3")
+        {
             json.WriteBoolean("use_sliding_window", window is not null);
             // Readers older than layer_types go by the first layer that slides.
             int first = config.Windows.TakeWhile(w => w is null).Count();
@@ -145,9 +159,14 @@ internal static class LlamaConfigWriter
     }
 
     // Readers that check types take 10000 for an integer, so a real number keeps its point.
-    private static void WriteReal(Utf8JsonWriter json, string key, double value)
+    private static void WriteReal(Utf8JsonWriter json, string key, double? value)
     {
-        string text = value.ToString("R", CultureInfo.InvariantCulture);
+        if (value is not { } number)
+        {
+            json.WriteNull(key);
+            return;
+        }
+        string text = number.ToString("R", CultureInfo.InvariantCulture);
         json.WritePropertyName(key);
         json.WriteRawValue(text.AsSpan().IndexOfAny(".E") < 0 ? text + ".0" : text);
     }

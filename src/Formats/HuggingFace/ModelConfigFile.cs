@@ -4,12 +4,14 @@ using Marrow.Formats.Rwkv;
 namespace Marrow.Formats.HuggingFace;
 
 /// <summary>Reads a config.json of any supported family.</summary>
-internal static class ModelConfigFile
+public static class ModelConfigFile
 {
     /// <summary>The configuration; that of an RWKV model has token ids only until <see cref="Complete"/> adds the sizes.</summary>
     /// <exception cref="ModelFileException">HF001 … HF011.</exception>
     public static ModelConfig Read(string path)
     {
+        if (!File.Exists(path))
+            throw new ModelFileException("HF001", path, "config.json is missing; give a folder that holds a Hugging Face model");
         byte[] utf8 = InputFile.ReadAll(path);
         JsonFields fields = JsonFields.Parse(path, utf8, "HF002", "HF006");
         string? type = fields.Text("model_type");
@@ -39,6 +41,8 @@ internal static class ModelConfigFile
     /// <exception cref="ModelFileException">RW001 another version; RW002 sizes that contradict each other.</exception>
     public static RwkvConfig Complete(RwkvConfig said, ITensorSource tensors)
     {
+        ArgumentNullException.ThrowIfNull(said);
+        ArgumentNullException.ThrowIfNull(tensors);
         RwkvConfig found = RwkvConfig.Of(tensors);
         if (found.Version != said.Version)
             throw new ModelFileException("RW001", tensors.Path, $"holds an RWKV-{found.Version} model, config.json says {said.ModelType}; the files do not belong together");
@@ -49,7 +53,7 @@ internal static class ModelConfigFile
         {
             NormEps = said.NormEps,
             // The Hugging Face layer of RWKV-7 scales the epsilon with the head; the others keep that of the original.
-            HeadNormEps = found is { Version: 7, IsFla: true } ? found.HeadSize * said.NormEps : found.HeadNormEps,
+            HeadNormEps = found.Naming == RwkvNaming.Fla7 ? found.HeadSize * said.NormEps : found.HeadNormEps,
             TorchDType = said.TorchDType,
             BosId = said.BosId,
             EosIds = said.EosIds.Count > 0 ? said.EosIds : found.EosIds,

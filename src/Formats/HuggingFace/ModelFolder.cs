@@ -16,7 +16,6 @@ public sealed class ModelFolder : IDisposable
     private ModelFolder(string path, string directory, ModelConfig config, ModelWeights weights)
     {
         (Path, Directory, Config, _weights) = (path, directory, config, weights);
-        Tensors = weights.Tensors;
         string generation = In(directory, "generation_config.json");
         Generation = File.Exists(generation) ? GenerationConfig.Read(generation) : null;
         Tokenizer = TokenizerFiles.Find(directory);
@@ -35,7 +34,7 @@ public sealed class ModelFolder : IDisposable
     public GenerationConfig? Generation { get; }
 
     /// <summary>The weights, under the names that the model asks for.</summary>
-    public ITensorSource Tensors { get; }
+    public ITensorSource Tensors => _weights.Tensors;
 
     /// <summary>Where the tokenizer's files lie.</summary>
     public TokenizerFiles Tokenizer { get; }
@@ -63,6 +62,8 @@ public sealed class ModelFolder : IDisposable
         string config = In(path, "config.json");
         if (!File.Exists(config) && File.Exists(In(path, "adapter_config.json")))
             throw new ModelFileException("HF001", path, "this is an adapter's folder, without config.json; give the folder of its base model here");
+        if (!File.Exists(config) && !ModelWeights.ArePresent(path))
+            throw new ModelFileException("HF001", config, "config.json is missing; give a folder that holds a Hugging Face model, or an RWKV checkpoint");
         if (!File.Exists(config))
             return With(ModelWeights.OfFolder(path), weights => new ModelFolder(path, path, RwkvConfig.IsPresent(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
                 : throw new ModelFileException("HF001", config, "config.json is missing, and the weights are not an RWKV model's, which would need none; give a folder that holds a Hugging Face model"), weights));
@@ -84,7 +85,7 @@ public sealed class ModelFolder : IDisposable
     {
         try
         {
-            return make(weights);
+            return make(weights.Official());
         }
         catch
         {
@@ -103,7 +104,7 @@ public sealed class ModelFolder : IDisposable
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Concat(files.Select(f => $"{f.Sha256}  {f.Name}\n")))));
 
     /// <inheritdoc/>
-    public void Dispose() => Tensors.Dispose();
+    public void Dispose() => _weights.Dispose();
 
     private static string In(string folder, string name) => System.IO.Path.Combine(folder, name);
 }

@@ -1,3 +1,5 @@
+using Marrow.Formats.PyTorch;
+using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Formats.HuggingFace;
@@ -6,8 +8,15 @@ namespace Marrow.Formats.HuggingFace;
 /// <param name="Tensors">Their tensors.</param>
 /// <param name="Files">The files, sorted by name.</param>
 /// <param name="Warnings">What was odd but allowed, one sentence each.</param>
-internal sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> Files, IReadOnlyList<string> Warnings)
+public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> Files, IReadOnlyList<string> Warnings) : IDisposable
 {
+    /// <summary>The same with the tensors of an RWKV model under their official names, whatever the files call them.</summary>
+    /// <exception cref="ModelFileException">FL001 … FL004: the names are those of a Hugging Face form, and a tensor does not fit it.</exception>
+    public ModelWeights Official() => FlaTensors.NamingOf(Tensors) is { } naming ? this with { Tensors = FlaTensors.Open(Tensors, naming) } : this;
+
+    /// <summary>Closes the files.</summary>
+    public void Dispose() => Tensors.Dispose();
+
     private const string Remedy = "fetch them from where the model came from";
 
     /// <summary>Opens a weight file by its ending.</summary>
@@ -19,8 +28,11 @@ internal sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string>
             case ".safetensors":
                 SafetensorsFile file = SafetensorsFile.Open(path);
                 return new ModelWeights(file, [path], file.Warnings);
+            case ".pth" or ".pt" or ".bin":
+                PthFile checkpoint = PthFile.Open(path);
+                return new ModelWeights(checkpoint, [path], checkpoint.Warnings);
             default:
-                throw new ModelFileException("HF013", path, "is no weight file that can be read; give a model's folder, or a .safetensors file of an RWKV model");
+                throw new ModelFileException("HF013", path, "is no weight file that can be read; give the folder of a model, or a .pth or .safetensors file of an RWKV model");
         }
     }
 
@@ -33,14 +45,22 @@ internal sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string>
             SafetensorsFolder weights = SafetensorsFolder.Open(folder);
             return new ModelWeights(weights, weights.Files, weights.Warnings);
         }
-        string[] files = [.. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors").Order(StringComparer.Ordinal)];
-        return files switch
+        return FilesOf(folder) switch
         {
             [var only] => OfFile(only),
             [] => throw new ModelFileException("HF014", folder, File.Exists(Path.Combine(folder, "pytorch_model.bin.index.json"))
                 ? "holds its weights only as several .bin files; save it again as safetensors"
                 : $"holds no weights: neither {SafetensorsFolder.SingleFile} nor {SafetensorsFolder.IndexFile}; {Remedy}"),
-            _ => throw new ModelFileException("HF014", folder, $"holds {files.Length} weight files ({string.Join(", ", files.Take(5).Select(f => Echo.Name(Path.GetFileName(f))))}); give the path of the one that is meant"),
+            var files => throw new ModelFileException("HF014", folder, $"holds {files.Length} weight files ({string.Join(", ", files.Take(5).Select(f => Echo.Name(Path.GetFileName(f))))}); give the path of the one that is meant"),
         };
     }
+
+    /// <summary>Whether a folder holds any weight file.</summary>
+    public static bool ArePresent(string folder) => SafetensorsFolder.IsPresent(folder) || FilesOf(folder).Length > 0;
+
+    private static string[] FilesOf(string folder) =>
+    [
+        .. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors" or ".pth" or ".pt" || Path.GetFileName(f) == "pytorch_model.bin")
+            .Order(StringComparer.Ordinal),
+    ];
 }

@@ -3,10 +3,35 @@ namespace Marrow.Formats.HuggingFace;
 /// <summary>Reads theta and scaling from `rope_theta` + `rope_scaling` or from the newer `rope_parameters`.</summary>
 internal static class RopeScalingReader
 {
-    private const double UsualTheta = 10_000;
+    private const double UsualTheta = 10_000, UsualGlobalTheta = 1_000_000;
     private const int MostPositions = 1 << 30;
 
-    public static (double Theta, RopeScaling? Scaling) Read(JsonFields config, int maxPositions)
+    /// <summary>As <see cref="Read"/>, where sliding layers have a theta of their own and no scaling (gemma3_text).</summary>
+    public static (double Theta, RopeScaling? Scaling, double? LocalTheta) ReadByLayerType(JsonFields config, int maxPositions)
+    {
+        double? outerLocal = config.Positive("rope_local_base_freq", "HF009");
+        if (config.Object("rope_parameters") is not { } both || !(both.Has("full_attention") || both.Has("sliding_attention")))
+            return Read(config, maxPositions, UsualGlobalTheta) with { LocalTheta = outerLocal ?? UsualTheta };
+        JsonFields full = Part("full_attention"), sliding = Part("sliding_attention");
+        if (ReadScaling(config, sliding, maxPositions) is { } local)
+            throw sliding.Error("HF009", "rope_type", $"'{local.TypeName}' is not supported for sliding layers; only default is");
+        double theta = full.Positive("rope_theta", "HF009") ?? UsualGlobalTheta, localTheta = sliding.Positive("rope_theta", "HF009") ?? UsualTheta;
+        RopeScaling? scaling = ReadScaling(config, full, maxPositions);
+        Agree("rope_theta", (config.Positive("rope_theta", "HF009") ?? theta) == theta);
+        Agree("rope_local_base_freq", (outerLocal ?? localTheta) == localTheta);
+        Agree("rope_scaling", config.Object("rope_scaling") is not { } older || ReadScaling(config, older, maxPositions) == scaling);
+        return (theta, scaling, localTheta);
+
+        JsonFields Part(string key) => both.Object(key) ?? throw both.Error("HF009", key, "is missing");
+
+        void Agree(string key, bool agrees)
+        {
+            if (!agrees)
+                throw config.Error("HF009", key, "and 'rope_parameters' disagree; keep one of them");
+        }
+    }
+
+    public static (double Theta, RopeScaling? Scaling, double? LocalTheta) Read(JsonFields config, int maxPositions, double usualTheta = UsualTheta)
     {
         JsonFields? older = config.Object("rope_scaling"), newer = config.Object("rope_parameters");
         if (config.Number("partial_rotary_factor") is { } partial && partial != 1)
@@ -23,7 +48,7 @@ internal static class RopeScalingReader
         double? outer = config.Positive("rope_theta", "HF009");
         if (inner is { } a && outer is { } b && a != b)
             throw config.Error("HF009", "rope_theta", $"is {b:R}, but the rope parameters say {a:R}; keep one of them");
-        return (inner ?? outer ?? UsualTheta, scaling);
+        return (inner ?? outer ?? usualTheta, scaling, null);
     }
 
     private static RopeScaling? ReadScaling(JsonFields config, JsonFields rope, int maxPositions)

@@ -6,6 +6,7 @@ internal static class WindowReader
     private const int MostTokens = 1 << 30;
     private const int UsualWindow = 4096;
     private const int UsualFullLayers = 28;
+    private const int UsualPattern = 6;
     private const string Full = "full_attention";
     private const string Sliding = "sliding_attention";
 
@@ -24,6 +25,13 @@ internal static class WindowReader
             case "mistral":
                 return window is null ? [] : [.. Enumerable.Repeat(window, layers)];
         }
+        if (type is "gemma2" or "gemma3_text")
+        {
+            // Every second layer of Gemma-2 attends in full, the last of every six of Gemma-3.
+            long pattern = type == "gemma2" ? 2 : Pattern(config) ?? UsualPattern;
+            return window is null && layerTypes?.Contains(Sliding) != false ? throw config.Error("HF011", "sliding_window", "is null, but layers slide")
+                : [.. Enumerable.Range(0, layers).Select(i => (layerTypes is null ? (i + 1) % pattern != 0 : layerTypes[i] == Sliding) ? window : null)];
+        }
         if (config.Flag("use_sliding_window") != true)
             window = null;
         long firstSliding = config.Integer("max_window_layers", 0, MostTokens, "HF011") ?? UsualFullLayers;
@@ -33,6 +41,9 @@ internal static class WindowReader
             throw config.Error("HF011", "layer_types", "asks for sliding attention, but 'sliding_window' is null or 'use_sliding_window' is false");
         return [.. layerTypes.Select(t => t == Sliding ? window : null)];
     }
+
+    private static long? Pattern(JsonFields config) =>
+        config.Integer("sliding_window_pattern", 1, MostTokens, "HF011") ?? config.Integer("_sliding_window_pattern", 1, MostTokens, "HF011");
 
     private static IReadOnlyList<string>? LayerTypes(JsonFields config, int layers)
     {

@@ -40,8 +40,8 @@ public sealed record RwkvConfig : ModelConfig
     /// <summary>Whether the file holds trained initial states (blocks.i.att.time_state).</summary>
     public bool HasInitialStates { get; init; }
 
-    /// <summary>Whether the names are those of the Hugging Face (fla) form.</summary>
-    public bool IsFla { get; init; }
+    /// <summary>How the files name the tensors; null for RWKV-LM's own names.</summary>
+    public RwkvNaming? Naming { get; init; }
 
     /// <summary>The epsilon of the layer norms.</summary>
     public double NormEps { get; init; } = 1e-5;
@@ -52,6 +52,16 @@ public sealed record RwkvConfig : ModelConfig
     /// <summary>Heads, H.</summary>
     public int HeadCount => HiddenSize / HeadSize;
 
+    /// <summary>The path that the files give a module ("model.layers.0.attn.k_proj") whose official path is <paramref name="official"/> ("blocks.0.att.key"): what adapters' names go by.</summary>
+    public string ModulePath(string official)
+    {
+        if (Naming is not { } naming)
+            return official;
+        NamingTable table = NamingTable.Of(naming);
+        (string block, NamingRule? rule) = table.FromOfficial(official + ".weight");
+        return rule is null ? official : table.Other(block, rule)[..^".weight".Length];
+    }
+
     /// <summary>Whether these tensors are an RWKV model's under official names.</summary>
     public static bool IsPresent(ITensorSource tensors) => tensors.Tensors.ContainsKey(First + "att.r_k") || tensors.Tensors.ContainsKey(First + "att.time_maa_x");
 
@@ -60,6 +70,7 @@ public sealed record RwkvConfig : ModelConfig
     public static RwkvConfig Of(ITensorSource tensors)
     {
         ArgumentNullException.ThrowIfNull(tensors);
+        RwkvNaming? naming = (tensors as FlaTensors)?.Naming;
         int version = tensors.Tensors.ContainsKey(First + "att.r_k") ? 7 : tensors.Tensors.ContainsKey(First + "att.time_maa_x") ? 6
             : throw new ModelFileException("RW001", tensors.Path, tensors.Tensors.ContainsKey(First + "att.time_decay")
                 ? "is an RWKV model of version 4 or 5; versions 6 and 7 are supported"
@@ -83,6 +94,7 @@ public sealed record RwkvConfig : ModelConfig
             DecayRank = Sizes(tensors, First + (version == 7 ? "att.w1" : "att.time_decay_w1"), 2)[1],
             HasInitialStates = tensors.Tensors.ContainsKey(First + "att.time_state"),
             EosIds = [0],
+            Naming = naming,
         };
         return version == 6 ? config with { MixRank = Sizes(tensors, First + "att.time_maa_w2", 3)[1] } : config with
         {

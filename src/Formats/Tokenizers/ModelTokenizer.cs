@@ -1,6 +1,7 @@
 using Marrow.Formats.ChatTemplates;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Tokenizers.PostProcessors;
+using Marrow.Formats.Tokenizers.World;
 
 namespace Marrow.Formats.Tokenizers;
 
@@ -31,11 +32,21 @@ public sealed class ModelTokenizer
     /// <summary>The chat template, or null where the folder has none; what it uses is checked at its first use.</summary>
     public IChatTemplate? ChatTemplate { get; }
 
-    /// <summary>Reads tokenizer.json and, where they exist, tokenizer_config.json, special_tokens_map.json, generation_config.json and chat_template.jinja.</summary>
-    /// <exception cref="MarrowException">TK001 to TK014, IO001 to IO006, HF002 to HF012: no tokenizer.json, or a file of the folder is damaged or uses what is not supported.</exception>
+    /// <summary>What is odd about the files but allowed, one sentence each.</summary>
+    public IReadOnlyList<string> Warnings { get; private init; } = [];
+
+    /// <summary>
+    /// Reads tokenizer.json, or without one RWKV's rwkv_vocab….txt, and, where they exist, tokenizer_config.json, special_tokens_map.json,
+    /// generation_config.json and chat_template.jinja.
+    /// </summary>
+    /// <exception cref="MarrowException">
+    /// TK001 to TK015, RV001 to RV010, IO001 to IO006, HF002 to HF012: no tokenizer, or a file of the folder is damaged or uses what is not supported.
+    /// </exception>
     public static ModelTokenizer Load(string folder)
     {
         TokenizerFiles files = TokenizerFiles.Find(folder);
+        if (files is { Tokenizer: null, World: { } world })
+            return LoadWorld(folder, files, world);
         string path = files.Tokenizer ?? throw new ModelFileException("TK013", Path.Combine(folder, "tokenizer.json"), Remedy(folder, files));
         TokenizerConfig config = TokenizerConfig.Read(files);
         TokenizerParts parts = JsonAt.ReadFile(path, TokenizerJson.Read);
@@ -56,6 +67,25 @@ public sealed class ModelTokenizer
 
         var template = config.ChatTemplate is { } found ? new JinjaChatTemplate(found.Source, found.File, config.SpecialTokens) : null;
         return new ModelTokenizer(new HuggingFaceTokenizer(parts, bos, eos), ReadStopIds(folder, eos), pad, unk, template);
+    }
+
+    /// <summary>
+    /// Ids and roles are fixed: 0 starts, ends and pads. What tokenizer_config.json says otherwise is left aside, as the "\n\n" that published
+    /// folders name as eos_token, which transformers takes for a new token that no model knows. Its chat template and its text of id 0 count.
+    /// </summary>
+    private static ModelTokenizer LoadWorld(string folder, TokenizerFiles files, string path)
+    {
+        TokenizerConfig config = TokenizerConfig.Read(files);
+        WorldVocabulary vocabulary = WorldVocabulary.Read(path);
+        var tokenizer = new WorldTokenizer(vocabulary);
+        if (config.SpecialTokens.TryGetValue("bos_token", out string? text) && text.Length > 0 && tokenizer.IdOf(text) is null)
+            tokenizer = new WorldTokenizer(vocabulary, text);
+        IChatTemplate template = config.ChatTemplate is { } found
+            ? new WorldChatTemplate(new JinjaChatTemplate(found.Source, found.File, config.SpecialTokens)) : WorldChatTemplate.BuiltIn(tokenizer.EndText);
+        return new ModelTokenizer(tokenizer, ReadStopIds(folder, WorldTokenizer.EndOfText), padId: WorldTokenizer.EndOfText, unkId: null, template)
+        {
+            Warnings = tokenizer.Warnings,
+        };
     }
 
     /// <summary>Tokens that the configuration gives a role are special even where tokenizer.json lists them as plain or not at all.</summary>
@@ -86,6 +116,6 @@ public sealed class ModelTokenizer
             return "the folder does not exist";
         return files.SentencePiece is not null
             ? "not found; the folder has only tokenizer.model. Save the fast tokenizer beside it, with transformers: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
-            : "not found; copy tokenizer.json and tokenizer_config.json of the model into the folder";
+            : "not found; copy tokenizer.json and tokenizer_config.json (of an RWKV World model: rwkv_vocab_v20230424.txt) into the folder";
     }
 }

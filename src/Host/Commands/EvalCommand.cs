@@ -13,12 +13,12 @@ internal static class EvalCommand
 {
     public static CliCommand Create()
     {
-        var data = new Option<string>("--data") { Description = "The JSONL file of examples", Required = true, HelpName = "file" };
-        var format = new Option<string>("--format") { Description = "Form of the examples; auto looks at the first one", DefaultValueFactory = _ => "auto" };
+        var data = new Option<string>("--data") { Description = "The file of examples: JSONL, or binidx (the .idx, the .bin or their common name)", Required = true, HelpName = "file" };
+        var format = new Option<string>("--format") { Description = "Form of the examples; auto looks at the first one, and takes .idx and .bin for binidx", DefaultValueFactory = _ => "auto" };
         var maxLength = new Option<int>("--max-length") { Description = "Longest example in tokens; longer ones are cut", DefaultValueFactory = _ => 512 };
         var batch = new Option<int>("--batch-size") { Description = "Examples computed at a time", DefaultValueFactory = _ => 8 };
         var whole = new Option<bool>("--no-mask-prompt") { Description = "Count every token, prompts too" };
-        format.AcceptOnlyFromAmong("auto", "text", "completion", "chat", "alpaca", "tokens");
+        format.AcceptOnlyFromAmong("auto", "text", "completion", "chat", "alpaca", "tokens", "binidx");
         AtLeastOne(batch);
         var command = new Command("eval", "Measure the loss of a model on a data file");
         var model = new ModelOptions(command);

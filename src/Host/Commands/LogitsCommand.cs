@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Marrow.Engine;
 using Marrow.Engine.Autograd;
+using Marrow.Formats;
 using Marrow.Formats.Safetensors;
 using Marrow.Host.CommandLine;
 using Marrow.Host.Machines;

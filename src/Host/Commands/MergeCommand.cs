@@ -14,11 +14,13 @@ namespace Marrow.Host.Commands;
 internal static class MergeCommand
 {
     private const int ProbeTokens = 64;
-    private const string CertificateFile = "merge.json";
+
+    /// <summary>In a written folder, or beside a written file with that file's name before it.</summary>
+    private const string CertificateName = "merge.json";
 
     public static CliCommand Create()
     {
-        var to = new Option<string>("--out") { Description = "The model folder to write", Required = true, HelpName = "folder" };
+        var to = new Option<string>("--out") { Description = "The model folder to write, or a .pth file of an RWKV model", Required = true, HelpName = "path" };
         var storeAs = new Option<string?>("--store-as") { Description = "Type of the written weights (that of each tensor in the base where not given)" };
         storeAs.AcceptOnlyFromAmong("fp32", "bf16", "fp16");
         var command = new Command("merge", "Merge an adapter into its base model");
@@ -28,8 +30,9 @@ internal static class MergeCommand
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, _) =>
         {
             string path = parse.GetRequiredValue(to);
-            if (Path.Exists(path))
-                throw new MarrowException("CL005", $"--out {Echo.Name(path, 300)} exists already; choose a new folder");
+            string proof = ModelFolderWriter.IsFile(path) ? Path.ChangeExtension(path, CertificateName) : Path.Combine(path, CertificateName);
+            if (new[] { path, proof }.FirstOrDefault(Path.Exists) is { } taken)
+                throw new MarrowException("CL005", $"--out: {Echo.Name(taken, 300)} exists already; choose another name");
             ModelChoice choice = model.Read(parse);
             // The certificate's logits are to show what merging does, not what narrow activations do.
             using LoadedModel loaded = LoadedModel.Open(choice.Activations == "auto" ? choice with { Activations = "fp32" } : choice, context.Get<DeviceOpener>());
@@ -37,8 +40,8 @@ internal static class MergeCommand
             DType? type = parse.GetValue(storeAs) switch { "fp32" => DType.F32, "bf16" => DType.BF16, "fp16" => DType.F16, _ => null };
             ModelFolderWriter.Write(path, loaded.Model, loaded.Folder, type);
             object written = Written(loaded, path, certificate);
-            AtomicFile.WriteText(Path.Combine(path, CertificateFile), JsonSerializer.Serialize(written, JsonText.Indented) + "\n");
-            context.Report(written, output => Write(output, path, certificate));
+            AtomicFile.WriteText(proof, JsonSerializer.Serialize(written, JsonText.Indented) + "\n");
+            context.Report(written, output => Write(output, path, proof, certificate));
             return Task.FromResult(ExitCode.Done);
         }));
         return new CliCommand(command, "marrow merge --model models/llama --adapter runs/first/adapter --out models/merged");
@@ -68,14 +71,15 @@ internal static class MergeCommand
         Program = ProgramVersion.Text,
     };
 
-    private static void Write(TextWriter output, string path, MergeCertificate certificate)
+    private static void Write(TextWriter output, string path, string proof, MergeCertificate certificate)
     {
         string Number(double value) => value.ToString("g3", System.Globalization.CultureInfo.InvariantCulture);
         LogitDifference logits = certificate.Logits;
         output.WriteLine($"merged into {Echo.Name(path, 300)}");
-        output.WriteLine($"  changed   {certificate.Tensors.Count} tensors: largest change {Number(certificate.LargestChange)}, mean {Number(certificate.MeanChange)}, {Number(100 * certificate.RelativeChange)}% of the weights' norm");
+        output.WriteLine($"  changed   {certificate.Tensors.Count} tensors: largest change {Number(certificate.LargestChange)}, mean {Number(certificate.MeanChange)}"
+            + (certificate.RelativeChange is { } relative ? $", {Number(100 * relative)}% of the weights' norm" : ""));
         output.WriteLine($"  logits    merged against adapter on {logits.Tokens} tokens: largest difference {Number(logits.Largest)}, mean {Number(logits.Mean)} (logits reach {Number(logits.LargestLogit)}); same first choice for {logits.SameChoices} of {logits.Tokens}");
         output.WriteLine($"  undoing   {(certificate.UnmergeError is { } error ? $"would bring the base back within {Number(error)}" : "is not possible for every tensor; keep the base model")}");
-        output.WriteLine($"  written   also as {Echo.Name(Path.Combine(path, CertificateFile), 300)}");
+        output.WriteLine($"  written   also as {Echo.Name(proof, 300)}");
     }
 }

@@ -20,17 +20,19 @@ internal static class QuickstartCommand
     public static CliCommand Create()
     {
         var to = new Option<string>("--out") { Description = "The run folder", DefaultValueFactory = _ => Path.Combine("runs", "quickstart"), HelpName = "folder" };
-        var command = new Command("quickstart", "Fine-tune the bundled tiny model and show the effect") { to };
+        var family = new Option<string>("--model") { Description = "The family of the bundled model", DefaultValueFactory = _ => Samples.Families[0] };
+        family.AcceptOnlyFromAmong([.. Samples.Families]);
+        var command = new Command("quickstart", "Fine-tune a bundled tiny model and show the effect") { family, to };
         var device = DeviceOptionSet.ForJobs(command);
         command.SetAction((parse, _) => CommandHost.RunAsync(parse,
-            (context, stopping) => RunAsync(context, parse.GetValue(to)!, device.Settings(parse), device.DumpKernels(parse), stopping), TrainCommand.Register));
-        return new CliCommand(command, "marrow quickstart", "marrow quickstart --device opencl", "marrow quickstart --json");
+            (context, stopping) => RunAsync(context, parse.GetValue(family)!, parse.GetValue(to)!, device.Settings(parse), device.DumpKernels(parse), stopping), TrainCommand.Register));
+        return new CliCommand(command, "marrow quickstart", "marrow quickstart --model rwkv7", "marrow quickstart --device opencl", "marrow quickstart --json");
     }
 
-    private static async Task<int> RunAsync(CommandContext context, string folder, IEnumerable<string> settings, string? dumpKernels, CancellationToken stopping)
+    private static async Task<int> RunAsync(CommandContext context, string family, string folder, IEnumerable<string> settings, string? dumpKernels, CancellationToken stopping)
     {
-        Samples.Require();
-        JobFile job = JobFile.Load(Samples.Job, [Set("model.path", Samples.Model), Set("data.train", Samples.Train), Set("data.eval", Samples.HeldOut), Set("output.dir", folder), .. settings]);
+        Samples.Require(family);
+        JobFile job = JobFile.Load(Samples.Job(family), [Set("model.path", Samples.Model(family)), Set("data.train", Samples.Train), Set("data.eval", Samples.HeldOut), Set("output.dir", folder), .. settings]);
         RunFolder.Check(job, RunStart.Overwrite);
         IReadOnlyList<Exchange> heldOut = Samples.Read(Samples.HeldOut);
         ModelChoice model = ModelChoice.Of(job.Spec, dumpKernels);
@@ -62,7 +64,7 @@ internal static class QuickstartCommand
         });
         text.WriteLine($"held-out answers that are exactly right: {Percent(matchBefore)} before, {Percent(matchAfter)} after; all of it took {Quantity.Time(TimeSpan.FromSeconds(seconds))}");
         WriteAnswers(text, heldOut, before, after);
-        WriteNext(text, outcome, next, heldOut[0].Question);
+        WriteNext(text, Samples.Model(family), outcome, next, heldOut[0].Question);
         return ExitCode.Done;
     }
 
@@ -85,14 +87,14 @@ internal static class QuickstartCommand
         text.WriteLine();
     }
 
-    private static void WriteNext(TextWriter text, RunOutcome outcome, string next, string question)
+    private static void WriteNext(TextWriter text, string model, RunOutcome outcome, string next, string question)
     {
         text.WriteLine($"device   {outcome.Device}");
         text.WriteLine($"adapter  {ShellText.Near(outcome.Adapter!)}");
         text.WriteLine($"curve    {ShellText.Near(Path.Combine(outcome.Run, "loss.svg"))}");
         text.WriteLine();
         text.WriteLine("Ask it something:");
-        text.WriteLine($"  {ShellText.Command("generate", "--model", ShellText.Near(Samples.Model), "--adapter", ShellText.Near(outcome.Adapter!), "--chat", question)}");
+        text.WriteLine($"  {ShellText.Command("generate", "--model", ShellText.Near(model), "--adapter", ShellText.Near(outcome.Adapter!), "--chat", question)}");
         text.WriteLine("Fine-tune a model of your own: put its path and your data's into the ready job file, then");
         text.WriteLine($"  {ShellText.Command("train", ShellText.Near(next), "--dry-run")}");
         text.WriteLine($"  {ShellText.Command("train", ShellText.Near(next))}");
@@ -105,7 +107,7 @@ internal static class QuickstartCommand
     private static string OwnJob() => """
         # A job for a model of your own: change the three paths.
         schema: marrow/job/v1
-        model: { path: models/my-model }        # a Hugging Face folder of a llama, mistral, qwen2 or qwen3 model
+        model: { path: models/my-model }        # a Hugging Face folder (llama, mistral, qwen, gemma), or an RWKV-6 or RWKV-7 .pth
         adapter: { method: bone, r: 16 }        # or lora, miss, mini, bat; or full for all weights
         data:
           train: train.jsonl                    # {"messages": [{"role": "user", "content": …}, {"role": "assistant", "content": …}]} on each line

@@ -2,11 +2,12 @@ using System.Globalization;
 using Marrow.Adapters;
 using Marrow.Adapters.Methods;
 using Marrow.Adapters.Peft;
+using Marrow.Adapters.RwkvPeft;
 using Marrow.Adapters.Targets;
 
 namespace Marrow.Host.Inspecting;
 
-/// <summary>Looks at a PEFT adapter folder.</summary>
+/// <summary>Looks at a PEFT adapter folder, or at an RWKV-PEFT file.</summary>
 internal static class AdapterInspection
 {
     public static Inspection Of(string path, bool values, CancellationToken stopping)
@@ -24,16 +25,37 @@ internal static class AdapterInspection
         return found;
     }
 
+    public static Inspection OfFile(string path, bool values, CancellationToken stopping)
+    {
+        var found = new Inspection("RWKV-PEFT adapter", path);
+        using RwkvPeftFile? file = found.Try(() => RwkvPeftFile.Open(path));
+        if (file is null)
+            return found;
+        Describe(found, file.Config);
+        if (file.LacksAlpha)
+            found.Facts["scale"] = "not in the file: the lora_alpha it was trained with must be given (--adapter-alpha)";
+        if (file.IsBat)
+            found.Facts["tying"] = "by inputs, as in RWKV-PEFT, unless the shapes of the model's layers say that it is by outputs, as in PEFT; square layers cannot tell";
+        found.Facts.Remove("base model");
+        found.Warnings.AddRange(file.Warnings);
+        found.Add(file.Tensors, values, stopping);
+        return found;
+    }
+
     private static void Describe(Inspection found, AdapterConfig config)
     {
         found.Facts["method"] = config.Method.Name;
-        found.Facts["rank"] = string.Create(CultureInfo.InvariantCulture, $"{config.R}");
+        if (config.TrainStates)
+            found.Facts["states"] = "trained: what recurrent layers start from";
+        if (config.AdaptsLayers)
+            found.Facts["rank"] = string.Create(CultureInfo.InvariantCulture, $"{config.R}");
         if (config is LoraConfig lora)
             found.Facts["scale"] = string.Create(CultureInfo.InvariantCulture, $"lora_alpha {lora.LoraAlpha}{(lora.UseRslora ? ", divided by the root of r" : "")}");
         if (config is MissMiniConfig mini)
             found.Facts["mini_r"] = string.Create(CultureInfo.InvariantCulture, $"{mini.MiniR}");
         TargetSelection targets = config.Targets;
-        found.Facts["targets"] = targets.TargetModules is { } modules ? Text(modules) : "the model's default";
+        if (config.AdaptsLayers)
+            found.Facts["targets"] = targets.TargetModules is { } modules ? Text(modules) : "the model's default";
         if (targets.ExcludeModules is { } excluded)
             found.Facts["left out"] = Text(excluded);
         if (targets.LayersToTransform is { Count: > 0 } layers)
@@ -43,5 +65,7 @@ internal static class AdapterInspection
         found.Facts["base model"] = config.BaseModel ?? "not said";
     }
 
-    private static string Text(ModulePattern pattern) => pattern.Text ?? string.Join(", ", pattern.Names!);
+    // A file names every layer; their endings say it shorter.
+    private static string Text(ModulePattern pattern) => pattern.Text ?? (pattern.Names!.Count <= 20 ? string.Join(", ", pattern.Names)
+        : $"{pattern.Names.Count} layers: {string.Join(", ", pattern.Names.Select(n => n[(n.LastIndexOf('.') + 1)..]).Distinct())}");
 }

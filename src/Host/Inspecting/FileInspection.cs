@@ -1,4 +1,7 @@
+using Marrow.Adapters.RwkvPeft;
 using Marrow.Formats;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
 using Marrow.Host.Models;
 
@@ -18,8 +21,13 @@ internal static class FileInspection
                 : File.Exists(Path.Combine(path, "config.json")) || SafetensorsFolder.IsPresent(path) ? ModelInspection.Of(path, values, stopping)
                 : Folder(path, values, stopping);
         }
-        var found = new Inspection("safetensors file", path);
-        AddFile(found, path, values, stopping);
+        var found = new Inspection($"{Path.GetExtension(path).TrimStart('.')} file", path);
+        using ModelWeights? weights = found.Try(() => ModelWeights.OfFile(path));
+        if (weights is not null && RwkvPeftFile.IsPresent(weights.Tensors))
+            return AdapterInspection.OfFile(path, values, stopping);
+        if (weights is not null && RwkvConfig.IsPresent(weights.Tensors))
+            return ModelInspection.OfCheckpoint(path, weights, values, stopping);
+        Add(found, weights, values, stopping);
         return found;
     }
 
@@ -44,10 +52,15 @@ internal static class FileInspection
 
     private static void AddFile(Inspection found, string path, bool values, CancellationToken stopping)
     {
-        using SafetensorsFile? file = found.Try(() => SafetensorsFile.Open(path));
-        if (file is null)
+        using ModelWeights? weights = found.Try(() => ModelWeights.OfFile(path));
+        Add(found, weights, values, stopping);
+    }
+
+    private static void Add(Inspection found, ModelWeights? weights, bool values, CancellationToken stopping)
+    {
+        if (weights is null)
             return;
-        found.Warnings.AddRange(file.Warnings);
-        found.Add(file, values, stopping);
+        found.Warnings.AddRange(weights.Warnings);
+        found.Add(weights.Tensors, values, stopping);
     }
 }

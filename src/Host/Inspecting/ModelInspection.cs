@@ -3,40 +3,88 @@ using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
-using Marrow.Formats.Safetensors;
+using Marrow.Formats.Rwkv;
 using Marrow.Formats.Tokenizers;
 using Marrow.Host.Models;
 
 namespace Marrow.Host.Inspecting;
 
-/// <summary>Looks at a Hugging Face model folder: every part on its own, then whether they belong together.</summary>
+/// <summary>Looks at a model's folder or an RWKV checkpoint: every part on its own, then whether they belong together.</summary>
 internal static class ModelInspection
 {
     private const int Named = 10;
 
+    /// <summary>Looks at a folder.</summary>
     public static Inspection Of(string path, bool values, CancellationToken stopping)
     {
-        var found = new Inspection("Hugging Face model", path);
-        LlamaConfig? config = found.Try(() => LlamaConfig.Read(Path.Combine(path, "config.json")));
-        if (config is not null)
-            Describe(found, config);
+        string json = Path.Combine(path, "config.json");
+        using ModelWeights? weights = Opened(path);
+        bool bare = !File.Exists(json) && weights is not null && RwkvConfig.IsPresent(weights.Tensors);
+        var found = new Inspection(bare ? "RWKV model" : "Hugging Face model", path);
+        ModelConfig? config = bare ? null : found.Try(() => ModelConfigFile.Read(json));
         string generation = Path.Combine(path, "generation_config.json");
         if (File.Exists(generation))
             found.Try(() => GenerationConfig.Read(generation));
+        if (weights is null)
+        {
+            // Opening them again tells what is wrong; each file is then looked at alone.
+            found.Try(() => ModelWeights.OfFolder(path));
+            Describe(found, config);
+            Tokenizer(found, path, config);
+            FileInspection.AddEach(found, path, values, stopping);
+            return found;
+        }
+        ModelWeights? official = found.Try(weights.Official);
+        config = official is null ? null : Sizes(found, config, bare, official.Tensors);
+        Describe(found, config);
         Tokenizer(found, path, config);
-        Weights(found, path, config, values, stopping);
+        Weights(found, weights, values, stopping);
+        if (config is not null)
+            Compare(found, official!.Tensors, config);
         return found;
     }
 
-    private static void Describe(Inspection found, LlamaConfig config)
+    /// <summary>Looks at the open weights of an RWKV checkpoint file; the tokenizer is looked for beside it.</summary>
+    public static Inspection OfCheckpoint(string path, ModelWeights weights, bool values, CancellationToken stopping)
     {
-        found.Facts["model type"] = config.ModelType;
-        found.Facts["size"] = config.Describe();
-        found.Facts["vocabulary"] = $"{config.VocabularySize} tokens, {(config.TiedEmbeddings ? "head tied to the embedding" : "own head")}";
-        found.Facts["positions"] = $"{config.MaxPositions}";
+        var found = new Inspection("RWKV model", path);
+        ModelConfig? config = Sizes(found, null, bare: true, weights.Tensors);
+        Describe(found, config);
+        Tokenizer(found, Path.GetDirectoryName(Path.GetFullPath(path))!, config);
+        Weights(found, weights, values, stopping);
+        if (config is not null)
+            Compare(found, weights.Tensors, config);
+        return found;
     }
 
-    private static void Tokenizer(Inspection found, string path, LlamaConfig? config)
+    // An RWKV model's sizes are those of its tensors.
+    private static ModelConfig? Sizes(Inspection found, ModelConfig? config, bool bare, ITensorSource tensors) =>
+        bare ? found.Try(() => RwkvConfig.Of(tensors)) : config is RwkvConfig said ? found.Try(() => ModelConfigFile.Complete(said, tensors)) : config;
+
+    private static ModelWeights? Opened(string path)
+    {
+        try
+        {
+            return ModelWeights.OfFolder(path);
+        }
+        catch (MarrowException)
+        {
+            return null;
+        }
+    }
+
+    private static void Describe(Inspection found, ModelConfig? config)
+    {
+        if (config is null)
+            return;
+        found.Facts["model type"] = config.ModelType;
+        found.Facts["size"] = config.Describe();
+        found.Facts["vocabulary"] = $"{config.VocabularySize} tokens{(config is LlamaConfig llama ? llama.TiedEmbeddings ? ", head tied to the embedding" : ", own head" : "")}";
+        if (config.MaxPositions < int.MaxValue)
+            found.Facts["positions"] = $"{config.MaxPositions}";
+    }
+
+    private static void Tokenizer(Inspection found, string path, ModelConfig? config)
     {
         if (!TokenizerFiles.Find(path).Present.Any())
         {
@@ -46,6 +94,7 @@ internal static class ModelInspection
         }
         if (found.Try(() => ModelTokenizer.Load(path)) is not { } tokenizer)
             return;
+        found.Warnings.AddRange(tokenizer.Warnings);
         int size = tokenizer.Tokenizer.VocabularySize;
         found.Facts["tokenizer"] = $"{size} tokens, ends at {(tokenizer.StopIds.Count == 0 ? "nothing" : string.Join(", ", tokenizer.StopIds))}";
         if (config is not null && size > config.VocabularySize)
@@ -55,23 +104,14 @@ internal static class ModelInspection
             found.Try(() => template.Render([new ChatMessage("user", "Hello"), new ChatMessage("assistant", "Hello")], addGenerationPrompt: false));
     }
 
-    private static void Weights(Inspection found, string path, LlamaConfig? config, bool values, CancellationToken stopping)
+    private static void Weights(Inspection found, ModelWeights weights, bool values, CancellationToken stopping)
     {
-        using SafetensorsFolder? weights = found.Try(() => SafetensorsFolder.IsPresent(path) ? SafetensorsFolder.Open(path)
-            : throw new ModelFileException("HF014", path, $"holds no weights: neither {SafetensorsFolder.SingleFile} nor {SafetensorsFolder.IndexFile}"));
-        if (weights is null)
-        {
-            FileInspection.AddEach(found, path, values, stopping);
-            return;
-        }
         found.Warnings.AddRange(weights.Warnings);
-        found.Add(weights, values, stopping);
-        if (config is not null)
-            Compare(found, weights, config);
+        found.Add(weights.Tensors, values, stopping);
     }
 
     /// <summary>Every tensor that the configuration asks for, against what is there.</summary>
-    private static void Compare(Inspection found, SafetensorsFolder weights, LlamaConfig config)
+    private static void Compare(Inspection found, ITensorSource weights, ModelConfig config)
     {
         Dictionary<string, Shape> wanted = Layout(config);
         List<string> problems = [];
@@ -81,7 +121,7 @@ internal static class ModelInspection
             if (!weights.Tensors.TryGetValue(name, out TensorInfo? tensor))
                 problems.Add($"tensor '{name}' [{string.Join(',', sizes)}] is missing");
             else if (!tensor.Shape.SequenceEqual(sizes))
-                problems.Add($"tensor '{name}' has shape {tensor.ShapeText}, config.json asks for [{string.Join(',', sizes)}]");
+                problems.Add($"tensor '{name}' has shape {tensor.ShapeText}, the configuration asks for [{string.Join(',', sizes)}]");
             else if (!tensor.DType.IsFloat())
                 problems.Add($"tensor '{name}' is stored as {tensor.DType}, not as floating-point numbers");
         }
@@ -94,11 +134,11 @@ internal static class ModelInspection
     }
 
     /// <summary>Name and shape of every tensor, as the model itself asks for them.</summary>
-    private static Dictionary<string, Shape> Layout(LlamaConfig config)
+    private static Dictionary<string, Shape> Layout(ModelConfig config)
     {
         var wanted = new Dictionary<string, Shape>();
         using var device = new LayoutDevice();
-        using var model = new Llama(device, config, (name, shape) =>
+        using CausalModel model = ModelLoader.Build(device, config, (name, shape) =>
         {
             wanted[name] = shape;
             return new Tensor(device, shape);

@@ -1,4 +1,5 @@
 using Marrow.Formats;
+using Marrow.Formats.Datasets;
 using Marrow.Host.Jobs.Yaml;
 
 namespace Marrow.Host.Jobs;
@@ -23,8 +24,10 @@ public static class JobPaths
 
         Look("model.path", job.Spec.Model.Path, true);
         Look("adapter.init_from", job.Spec.Adapter.InitFrom, true);
-        Look("data.train", job.Spec.Data.Train, false);
-        Look("data.eval", job.Spec.Data.Eval, false);
+        DatasetFormat format = DatasetOptions.ParseFormat(job.Spec.Data.Format);
+        foreach ((string key, string? path) in new[] { ("data.train", job.Spec.Data.Train), ("data.eval", job.Spec.Data.Eval) })
+            foreach (string file in path is null ? [] : DatasetFiles.Of(path, format))
+                Look(key, file, false);
         problems.ThrowIfAny();
     }
 }

@@ -52,11 +52,12 @@ public sealed record ModelSpec
 /// <summary>What is trained; the words are those of PEFT.</summary>
 public sealed record AdapterSpec
 {
-    [Key("The adapter: lora; miss (balance), which is also called bone; bat; mini; or full for all weights.",
-        Choices = ["lora", "miss", "bone", "bat", "mini", "full"], AlsoKnownAs = ["adapter", "peft_type", "finetuning_type", "type"])]
+    [Key("The adapter: lora; miss (balance), which is also called bone; bat (blocks tied by outputs, as in PEFT); bat_row (by inputs, as in RWKV-PEFT); mini; "
+        + "state for the states that RWKV models start from; or full for all weights.",
+        Choices = ["lora", "miss", "bone", "bat", "bat_row", "mini", "state", "full"], AlsoKnownAs = ["adapter", "peft_type", "finetuning_type", "type"])]
     public string Method { get; init; } = "bone";
 
-    [Key("Rank of LoRA, block size of the others.", Min = 1, Max = 65536, Methods = ["lora", "miss", "bone", "bat", "mini"],
+    [Key("Rank of LoRA, block size of the others.", Min = 1, Max = 65536, Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini"],
         AlsoKnownAs = ["lora_r", "lora_rank", "rank"])]
     public int R { get; init; } = 16;
 
@@ -76,34 +77,37 @@ public sealed record AdapterSpec
     public int MiniR { get; init; } = 1;
 
     [Key("true starts at the base model; false starts at random (for tests); gaussian draws LoRA's A from a normal distribution; bat and mini with method miss mean the methods of those names.",
-        Choices = ["true", "false", "gaussian", "bat", "mini"], Methods = ["lora", "miss", "bone", "bat", "mini"], AlsoKnownAs = ["init_lora_weights"])]
+        Choices = ["true", "false", "gaussian", "bat", "mini"], Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini"], AlsoKnownAs = ["init_lora_weights"])]
     public string InitWeights { get; init; } = "true";
 
     [Key("Adapted layers: a list of name endings, a regular expression for whole names, or all-linear.",
-        Methods = ["lora", "miss", "bone", "bat", "mini"], AlsoKnownAs = ["lora_target_modules", "lora_target", "lora_target_linear", "targets"])]
+        Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini"], AlsoKnownAs = ["lora_target_modules", "lora_target", "lora_target_linear", "targets"])]
     public ModulePattern TargetModules { get; init; } = new(ModulePattern.AllLinear);
 
-    [Key("Layers left out: a list of name endings or a regular expression.", Methods = ["lora", "miss", "bone", "bat", "mini"])]
+    [Key("Layers left out: a list of name endings or a regular expression.", Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini"])]
     public ModulePattern? ExcludeModules { get; init; }
 
-    [Key("Modules trained and saved whole beside the adapter, such as lm_head.", Methods = ["lora", "miss", "bone", "bat", "mini"],
+    [Key("Modules trained and saved whole beside the adapter, such as lm_head, or head of an RWKV model.", Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini", "state"],
         AlsoKnownAs = ["lora_modules_to_save", "additional_target"])]
     public IReadOnlyList<string>? ModulesToSave { get; init; }
 
-    [Key("Numbers of the only layers to adapt; null means all.", Min = 0, Max = 100000, Methods = ["lora", "miss", "bone", "bat", "mini"])]
+    [Key("Numbers of the only layers to adapt; null means all.", Min = 0, Max = 100000, Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini"])]
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 
     [Key("Biases are not trained.", Choices = ["none"])]
     public string Bias { get; init; } = "none";
 
-    [Key("An adapter folder to go on from; its settings hold where the job gives none.", AlsoKnownAs = ["lora_model_dir", "adapter_name_or_path", "resume_adapter_file"])]
+    [Key("Apply training.weight_decay to the trained states.", Methods = ["state"])]
+    public bool DecayStates { get; init; }
+
+    [Key("An adapter folder, or an RWKV-PEFT .pth file, to go on from; its settings hold where the job gives none.", AlsoKnownAs = ["lora_model_dir", "adapter_name_or_path", "resume_adapter_file"])]
     public string? InitFrom { get; init; }
 }
 
 /// <summary>The examples.</summary>
 public sealed record DataSpec
 {
-    [Key("File of training examples.", Required = true, AlsoKnownAs = ["datasets", "dataset", "train_file", "train_data"])]
+    [Key("File of training examples; of a binidx dataset the .idx, the .bin or their common name.", Required = true, AlsoKnownAs = ["datasets", "dataset", "train_file", "train_data"])]
     public string Train { get; init; } = "";
 
     [Key("File of examples to evaluate on.", AlsoKnownAs = ["eval_file", "test_datasets", "eval_dataset", "valid", "validation"])]
@@ -112,7 +116,7 @@ public sealed record DataSpec
     [Key("Share of the training examples set aside for evaluation.", Min = 0, Max = 1, BelowMax = true, AlsoKnownAs = ["val_set_size", "val_size", "test_size"])]
     public double EvalSplit { get; init; }
 
-    [Key("Form of the examples; auto looks at the first one.", Choices = ["auto", "text", "completion", "chat", "alpaca", "tokens"])]
+    [Key("Form of the examples; auto looks at the first one, and takes .idx and .bin for binidx.", Choices = ["auto", "text", "completion", "chat", "alpaca", "tokens", "binidx"])]
     public string Format { get; init; } = "auto";
 
     [Key("Longest example in tokens; longer ones are cut.", Min = 2, Max = 1 << 24,
@@ -180,6 +184,10 @@ public sealed record TrainingSpec
     [Key("Save memory by computing each layer's activations twice.", AlsoKnownAs = ["gradient_checkpointing", "grad_checkpoint", "grad_cp"])]
     public bool ActivationCheckpointing { get; init; }
 
+    [Key("Read sequences in segments of so many tokens, with the state carried and gradients ending at their borders, so that memory does not grow with the length; RWKV models only. null reads them whole.",
+        Min = 1, Max = 1 << 24, AlsoKnownAs = ["chunk_ctx", "infctx", "chunk_len"])]
+    public int? SegmentLength { get; init; }
+
     [Key("Evaluate every so many steps; null means at the end only.", Min = 1, MayChangeOnResume = true, AlsoKnownAs = ["evals_per_epoch", "eval_interval"])]
     public int? EvalSteps { get; init; }
 
@@ -198,4 +206,8 @@ public sealed record OutputSpec
 {
     [Key("The run folder.", Required = true, MayChangeOnResume = true, AlsoKnownAs = ["output_dir", "adapter_path", "out_dir"])]
     public string Dir { get; init; } = "";
+
+    [Key("Form of the trained adapter: peft writes the folder adapter/; rwkv-peft the file adapter.pth with RWKV-PEFT's names, which does not hold lora_alpha.",
+        Choices = ["peft", "rwkv-peft"], Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini", "state"])]
+    public string AdapterFormat { get; init; } = "peft";
 }

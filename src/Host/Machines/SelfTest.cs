@@ -26,6 +26,14 @@ internal static class SelfTest
 
     private static readonly string[] LlamaOps = ["embedding", "rms_norm", "add_rms_norm", "linear", "rope", "attention", "swiglu", "add", "linear_cross_entropy"];
 
+    private static readonly string[] GemmaOps = ["embedding", "rms_norm", "add_rms_norm", "linear", "rope", "attention", "geglu", "add", "linear_cross_entropy"];
+
+    private static readonly string[] RwkvOps = ["embedding", "layer_norm", "token_mix", "product", "linear", "tanh", "sigmoid", "squared_relu", "multiply", "add", "linear_cross_entropy"];
+
+    private static readonly string[] Rwkv7Ops = [.. RwkvOps, "log_decay7", "removal_key", "replacement_key", "value_mix", "head_bonus", "wkv7"];
+
+    private static readonly string[] Rwkv6Ops = [.. RwkvOps, "log_decay6", "swiglu", "wkv6"];
+
     /// <summary>
     /// Runs the cases op by op, on devices that run kernels with bf16 activations too; results come as they are found. An op that cannot be run is a
     /// problem of its own.
@@ -43,11 +51,11 @@ internal static class SelfTest
         }
     }
 
-    /// <summary>One case of each op that training with an adapter of <paramref name="method"/> uses, with activations of a type; results come as they are found.</summary>
+    /// <summary>One case of each op that training a model of type <paramref name="family"/> with an adapter of <paramref name="method"/> uses, with activations of a type; results come as they are found.</summary>
     /// <exception cref="MarrowException">An op cannot be run.</exception>
-    public static IEnumerable<OpResult> RunShort(Device device, string method, DType activations, CancellationToken stopping)
+    public static IEnumerable<OpResult> RunShort(Device device, string family, string method, DType activations, CancellationToken stopping)
     {
-        string[] ops = [.. LlamaOps, .. AdapterOps(method)];
+        string[] ops = [.. FamilyOps(family), .. AdapterOps(method)];
         foreach (IGrouping<string, OpCase> op in OpCases.All.Where(c => ops.Contains(c.Op)).GroupBy(c => c.Op))
             yield return Run(device, op.Key, [op.Where(c => Elements(c) <= ShortElements).MaxBy(Elements)!], [activations], errors: false, stopping);
     }
@@ -79,12 +87,21 @@ internal static class SelfTest
 
     private static long Elements(OpCase one) => one.Inputs.Sum(i => i.Count);
 
+    private static string[] FamilyOps(string family) => family switch
+    {
+        "rwkv7" => Rwkv7Ops,
+        "rwkv6" => Rwkv6Ops,
+        _ when family.StartsWith("gemma", StringComparison.Ordinal) => GemmaOps,
+        _ => LlamaOps,
+    };
+
     private static string[] AdapterOps(string method) => method switch
     {
         "lora" => ["dropout", "add_matmul"],
         "mini" => ["dropout", "block_sum", "add_matmul", "tile_add"],
         "bat" => ["dropout", "bat_linear"],
-        "full" => [],
+        "bat_row" => ["add", "block_product", "block_sum", "tile_add"],
+        "full" or "state" => [],
         _ => ["dropout", "block_sum", "add_matmul", "bone_linear"],
     };
 }

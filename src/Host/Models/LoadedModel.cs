@@ -1,5 +1,4 @@
 using Marrow.Adapters;
-using Marrow.Adapters.Peft;
 using Marrow.Engine.Devices;
 using Marrow.Engine.Models;
 using Marrow.Formats;
@@ -76,7 +75,7 @@ internal sealed class LoadedModel : IDisposable
     {
         var matrices = choice.Matrices;
         DType activations = choice.ActivationsOn((device as KernelDevice)?.Capabilities, matrices ?? MatricesOf(folder));
-        using PeftFolder? adapter = choice.Adapter is { } path ? PeftFolder.Open(path) : null;
+        using AdapterFiles? adapter = choice.Adapter is { } path ? AdapterFiles.Open(path, choice.AdapterAlpha) : null;
         CausalModel model = ModelLoader.Load(device, folder, matrices);
         try
         {

@@ -9,10 +9,12 @@ namespace Marrow.Host.Models;
 /// <summary>Which model is to be used, and how.</summary>
 /// <param name="Path">The base model.</param>
 /// <param name="Device">Where to compute.</param>
-/// <param name="Adapter">An adapter folder, or null.</param>
+/// <param name="Adapter">An adapter folder or RWKV-PEFT file, or null.</param>
 /// <param name="Dtype">The type of the frozen weights in memory: auto, fp32 or bf16.</param>
 /// <param name="Activations">The type of activations: auto, fp32 or bf16.</param>
-internal sealed record ModelChoice(string Path, DeviceChoice Device, string? Adapter = null, string Dtype = "auto", string Activations = "auto")
+/// <param name="AdapterAlpha">LoRA's alpha, where the adapter is an RWKV-PEFT file, which does not hold it.</param>
+internal sealed record ModelChoice(string Path, DeviceChoice Device, string? Adapter = null, string Dtype = "auto", string Activations = "auto",
+    double? AdapterAlpha = null)
 {
     /// <summary>What a job says of its model; the adapter to go on from is the trainer's business.</summary>
     public static ModelChoice Of(JobSpec job, string? dumpKernels) => new(job.Model.Path,

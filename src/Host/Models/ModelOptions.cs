@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Marrow.Formats;
 
 namespace Marrow.Host.Models;
 
@@ -6,7 +7,8 @@ namespace Marrow.Host.Models;
 internal sealed class ModelOptions
 {
     private readonly Option<string> model = new("--model") { Description = "The base model: a Hugging Face folder", Required = true, HelpName = "folder" };
-    private readonly Option<string?> adapter = new("--adapter") { Description = "A PEFT adapter folder to use with it", HelpName = "folder" };
+    private readonly Option<string?> adapter = new("--adapter") { Description = "An adapter to use with it: a PEFT folder, or an RWKV-PEFT .pth file", HelpName = "path" };
+    private readonly Option<double?> alpha = new("--adapter-alpha") { Description = "lora_alpha of an RWKV-PEFT LoRA file, which does not hold it", HelpName = "number" };
     private readonly Option<string> dtype = new("--dtype") { Description = "Type of the base weights in memory", DefaultValueFactory = _ => "auto" };
     private readonly Option<string> activations = new("--activations")
     {
@@ -21,12 +23,18 @@ internal sealed class ModelOptions
         dtype.AcceptOnlyFromAmong("auto", "fp32", "bf16");
         activations.AcceptOnlyFromAmong("auto", "fp32", "bf16");
         adapter.Required = adapterRequired;
-        foreach (Option option in new Option[] { model, adapter, dtype, activations })
+        foreach (Option option in new Option[] { model, adapter, alpha, dtype, activations })
             command.Options.Add(option);
         device = DeviceOptionSet.All(command);
     }
 
     /// <summary>What was chosen.</summary>
-    public ModelChoice Read(ParseResult parse) =>
-        new(parse.GetRequiredValue(model), device.Read(parse), parse.GetValue(adapter), parse.GetValue(dtype)!, parse.GetValue(activations)!);
+    /// <exception cref="MarrowException">MP005: an alpha for no adapter, or that is no number.</exception>
+    public ModelChoice Read(ParseResult parse)
+    {
+        double? given = parse.GetValue(alpha);
+        if (given is { } value && (parse.GetValue(adapter) is null || !double.IsFinite(value)))
+            throw new MarrowException("MP005", "--adapter-alpha is the lora_alpha, a finite number, of the file that --adapter names; give both, or leave it out");
+        return new(parse.GetRequiredValue(model), device.Read(parse), parse.GetValue(adapter), parse.GetValue(dtype)!, parse.GetValue(activations)!, given);
+    }
 }

@@ -11,11 +11,14 @@ internal static class Samples
 {
     private static string Root => Path.Combine(AppContext.BaseDirectory, "samples");
 
-    /// <summary>The tiny model.</summary>
-    public static string Model => Path.Combine(Root, "tiny-llama");
+    /// <summary>The families that a tiny model is bundled of.</summary>
+    public static IReadOnlyList<string> Families { get; } = ["llama", "rwkv7"];
 
-    /// <summary>The job that the quickstart runs.</summary>
-    public static string Job => Path.Combine(Root, "quickstart", "job.yaml");
+    /// <summary>The tiny model of a family.</summary>
+    public static string Model(string family) => Path.Combine(Root, "tiny-" + family);
+
+    /// <summary>The job that the quickstart runs for a family.</summary>
+    public static string Job(string family) => Path.Combine(Root, "quickstart", family == "llama" ? "job.yaml" : $"job-{family}.yaml");
 
     /// <summary>The examples to train on.</summary>
     public static string Train => Path.Combine(Root, "quickstart", "train.jsonl");
@@ -23,11 +26,11 @@ internal static class Samples
     /// <summary>The examples held out.</summary>
     public static string HeldOut => Path.Combine(Root, "quickstart", "heldout.jsonl");
 
-    /// <summary>Throws unless all of them are there.</summary>
+    /// <summary>Throws unless all that a family's quickstart needs is there.</summary>
     /// <exception cref="MarrowException">QS001.</exception>
-    public static void Require()
+    public static void Require(string family)
     {
-        foreach (string path in new[] { Model, Job, Train, HeldOut })
+        foreach (string path in new[] { Model(family), Job(family), Train, HeldOut })
             if (!Path.Exists(path))
                 throw new MarrowException("QS001", $"{path} is missing: the samples belong beside the program; build or publish it again from the whole repository");
     }

@@ -36,6 +36,9 @@ public sealed class RunFolder : IDisposable
     /// <summary>Where the trained adapter goes.</summary>
     public string Adapter => Path.Combine(Root, "adapter");
 
+    /// <summary>Where the trained adapter goes as an RWKV-PEFT file.</summary>
+    public string AdapterFile => Path.Combine(Root, "adapter.pth");
+
     /// <summary>Where the trained model goes, where all weights are trained.</summary>
     public string Model => Path.Combine(Root, "model");
 
@@ -213,6 +216,7 @@ public sealed class RunFolder : IDisposable
     {
         File.Delete(Metrics);
         File.Delete(Picture);
+        File.Delete(AdapterFile);
         foreach (string folder in new[] { Checkpoints, Adapter, Model })
             if (Directory.Exists(folder))
                 Directory.Delete(folder, recursive: true);

@@ -10,9 +10,9 @@ internal static class DeviceCheck
 {
     /// <summary>Runs the short self-test of the ops that a job uses.</summary>
     /// <exception cref="MarrowException">DV020: an op's values or gradients are wrong on the device.</exception>
-    public static void Require(KernelDevice device, string method, DType activations, CancellationToken stopping)
+    public static void Require(KernelDevice device, string family, string method, DType activations, CancellationToken stopping)
     {
-        foreach (OpResult op in SelfTest.RunShort(device, method, activations, stopping))
+        foreach (OpResult op in SelfTest.RunShort(device, family, method, activations, stopping))
         {
             if (op.Problems.Count > 0)
                 throw new MarrowException("DV020", $"{device.Name} ({device.Description}) computes op {op.Op} wrongly: {op.Problems[0]}. Nothing was trained or written. "

@@ -36,8 +36,8 @@ internal static class PlanReport
     public static void Write(TextWriter output, TrainingPlan plan)
     {
         JobSpec job = plan.Job.Spec;
-        string what = plan.AdaptedLayers is { } layers
-            ? FormattableString.Invariant($"{job.Adapter.Method}, r {job.Adapter.R}, on {layers} linear layers: {plan.TrainedValues:N0} values trained ({100.0 * plan.TrainedValues / plan.BaseValues:0.###}% of the model's)")
+        string what = plan.AdaptedLayers is 0 ? FormattableString.Invariant($"{job.Adapter.Method}: {plan.TrainedValues:N0} values trained ({100.0 * plan.TrainedValues / plan.BaseValues:0.###}% of the model's)")
+            : plan.AdaptedLayers is { } layers ? FormattableString.Invariant($"{job.Adapter.Method}, r {job.Adapter.R}, on {layers} linear layers: {plan.TrainedValues:N0} values trained ({100.0 * plan.TrainedValues / plan.BaseValues:0.###}% of the model's)")
             : FormattableString.Invariant($"all weights: {plan.TrainedValues:N0} values trained");
         output.WriteLine(FormattableString.Invariant($"model     {plan.Folder.Config.ModelType}, {plan.BaseValues:N0} values  {Echo.Name(plan.Folder.Path, 300)}"));
         output.WriteLine($"adapter   {what}");

@@ -147,6 +147,7 @@ internal sealed class TrainingPlan : IDisposable
             Seed = training.Seed,
             Shuffle = Job.Spec.Data.Shuffle,
             PackedLength = Job.Spec.Data.Packing ? Job.Spec.Data.MaxLength : null,
+            SegmentLength = training.SegmentLength,
             ActivationCheckpointing = training.ActivationCheckpointing,
             EvalSteps = training.EvalSteps,
             SaveSteps = training.SaveSteps,
@@ -173,6 +174,8 @@ internal sealed class TrainingPlan : IDisposable
     private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, DType activations, long trained, JobSpec job, TrainingData data)
     {
         int row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
+        // In segments only a segment of each sequence is in memory.
+        row = Math.Min(row, job.Training.SegmentLength ?? row);
         int tokens = (int)Math.Min(data.Train.Tokens, (long)job.Training.BatchSize * row);
         var estimate = MemoryEstimate.For(folder.Config, matrices, trained, tokens, job.Training.ActivationCheckpointing, activations);
         // Trained weights take the place of the base's.

@@ -27,12 +27,12 @@ internal static partial class TrainingRun
         if (plan.Device is KernelDevice gpu)
         {
             Say(log, $"checking the job's ops on {gpu.Name}; where its kernels are not in the cache yet, they are compiled now");
-            DeviceCheck.Require(gpu, plan.Job.Spec.Adapter.Method, plan.Activations, stopping);
+            DeviceCheck.Require(gpu, plan.Folder.Config.ModelType, plan.Job.Spec.Adapter.Method, plan.Activations, stopping);
         }
         RunManifest made = Describe(plan, stopping);
         using LoadedModel loaded = LoadedModel.Open(plan.Folder, plan.Choice, plan.Device!);
         using FineTuning tuning = Tuning.Of(loaded.Model, plan.Job.Spec, []);
-        using var trainer = new Trainer(loaded.Model, tuning.Parameters, plan.Data.Train, plan.Options(), plan.Data.Eval);
+        using var trainer = new Trainer(loaded.Model, tuning.Parameters, plan.Data.Train, plan.Options(), plan.Data.Eval, tuning.Decays);
         using RunFolder run = RunFolder.Open(plan.Job, request.Start, time);
         var checkpoints = new CheckpointStore(run.Checkpoints, plan.Job.Spec.Training.SaveTotalLimit);
         string identity = ResolvedJob.Identity(plan.Job.Spec);
@@ -55,7 +55,7 @@ internal static partial class TrainingRun
                 display.Starting(() => string.Create(CultureInfo.InvariantCulture, $"{kernels.Name}: kernels compiled: {kernels.Compiled}, from the cache: {kernels.Loaded}"));
             var recorder = new RunRecorder(run, loaded, checkpoints, identity, display);
             bool finished = trainer.Run(recorder, stopping) == TrainingOutcome.Finished;
-            string result = tuning is AdaptedModel ? run.Adapter : run.Model;
+            string result = tuning is not AdaptedModel ? run.Model : plan.Job.Spec.Output.AdapterFormat == "peft" ? run.Adapter : run.AdapterFile;
             if (finished)
             {
                 if (plan.Job.Spec.Training.SaveSteps is null)
@@ -99,7 +99,7 @@ internal static partial class TrainingRun
     {
         Base = [.. plan.Folder.ConfigFile is { } config ? [FileHash.Of(config, stopping)] : Array.Empty<FileHash>(), .. plan.Folder.HashWeights(stopping),
             .. plan.Folder.Tokenizer.Present.Select(file => FileHash.Of(file, stopping))],
-        Data = [.. plan.Data.Files.Select(f => new FileHash(Path.GetFileName(f.Report.Path), InputFile.LengthOf(f.Report.Path), f.Report.Sha256))],
+        Data = [.. plan.Data.Files.SelectMany(f => f.Report.Files)],
     };
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{message}")]

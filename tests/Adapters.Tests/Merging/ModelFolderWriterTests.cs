@@ -84,6 +84,30 @@ public sealed class ModelFolderWriterTests : IDisposable
         Assert.Equal(TinyLlama.Logits(model, TinyLlama.Batch()), TinyLlama.Logits(again, TinyLlama.Batch()));
     }
 
+    [Theory]
+    [InlineData("gemma2")]
+    [InlineData("gemma3_text")]
+    public void A_gemma_model_is_written_read_and_adapted(string type)
+    {
+        LlamaConfig config = TinyLlama.Config(tied: true) with
+        {
+            ModelType = type, QueryKeyNorm = type == "gemma3_text", LocalRopeTheta = type == "gemma3_text" ? 50 : null, AttentionSoftCap = type == "gemma2" ? 2 : null,
+            FinalSoftCap = type == "gemma2" ? 3 : null, QueryPreAttentionScalar = 5, NormOffset = 1, OutputNorms = true, GeluGate = true, ScaledEmbedding = true, Windows = [3, null],
+        };
+        using Llama model = TinyLlama.Create(_device, config);
+        ModelFolderWriter.Write(_folder["out"], model);
+        using ModelFolder files = ModelFolder.Open(_folder["out"]);
+        using CausalModel again = ModelLoader.Load(_device, files);
+        Assert.Equal(TinyLlama.Logits(model, TinyLlama.Batch()), TinyLlama.Logits(again, TinyLlama.Batch()));
+        using var adapted = new AdaptedModel(again, new LoraConfig { R = 2 }, 1);
+        Assert.Equal(["q_proj", "v_proj", "q_proj", "v_proj"], again.Linears.Where(l => l.Adapter is not null).Select(l => l.Path.Split('.')[^1]));
+        TinyLlama.Scramble(adapted);
+        float[] with = TinyLlama.Logits(again, TinyLlama.Batch());
+        adapted.Merge(TinyLlama.Batch());
+        float[] merged = TinyLlama.Logits(again, TinyLlama.Batch());
+        Assert.All(with.Zip(merged), both => Assert.Equal(both.First, both.Second, 1e-4f));
+    }
+
     [Fact]
     public void The_source_itself_and_an_unmerged_adapter_are_refused()
     {

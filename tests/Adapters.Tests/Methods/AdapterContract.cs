@@ -11,10 +11,12 @@ using Marrow.Formats.Numerics;
 
 namespace Marrow.Adapters.Tests.Methods;
 
-/// <summary>What every method owes: tested once for each method that derives from this.</summary>
+/// <summary>What every method owes: tested for each method that derives from this, on each family of models.</summary>
 public abstract class AdapterContract : IDisposable
 {
     private readonly CpuDevice _device = new(2);
+
+    public static TheoryData<string> Families => [.. TinyModels.Families];
 
     /// <summary>A configuration for a model of hidden size 24, inner size 36, projections of 12 and 4 outputs.</summary>
     protected abstract AdapterConfig Usual { get; }
@@ -31,21 +33,23 @@ public abstract class AdapterContract : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    [Fact]
-    public void A_fresh_adapter_changes_nothing()
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void A_fresh_adapter_changes_nothing(string family)
     {
-        using Llama model = TinyLlama.Create(_device);
+        using CausalModel model = TinyModels.Create(_device, family);
         TokenBatch batch = TinyLlama.Batch();
         float[] before = TinyLlama.Logits(model, batch);
         using var adapted = new AdaptedModel(model, All(Usual), seed: 3);
-        Assert.Equal(14, adapted.Layers.Count);
+        Assert.Equal(model.Linears.Count, adapted.Layers.Count);
         Assert.InRange(TinyLlama.LargestDifference(before, TinyLlama.Logits(model, batch)), 0, 1e-5f);
     }
 
-    [Fact]
-    public void Every_trained_value_gets_a_gradient_and_detaching_gives_the_base_back()
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void Every_trained_value_gets_a_gradient_and_detaching_gives_the_base_back(string family)
     {
-        using Llama model = TinyLlama.Create(_device);
+        using CausalModel model = TinyModels.Create(_device, family);
         TokenBatch batch = TinyLlama.Batch();
         float[] before = TinyLlama.Logits(model, batch);
         using var adapted = new AdaptedModel(model, All(Usual), seed: 3);
@@ -57,10 +61,11 @@ public abstract class AdapterContract : IDisposable
         Assert.Equal(before, TinyLlama.Logits(model, batch));
     }
 
-    [Fact]
-    public void Computing_blocks_again_in_backward_gives_the_same_bits()
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void Computing_blocks_again_in_backward_gives_the_same_bits(string family)
     {
-        using Llama model = TinyLlama.Create(_device);
+        using CausalModel model = TinyModels.Create(_device, family);
         AdapterConfig config = All(Usual) switch
         {
             Adapters.Methods.LoraConfig lora => lora with { LoraDropout = 0.3 },
@@ -92,12 +97,13 @@ public abstract class AdapterContract : IDisposable
         Assert.NotEqual(Values(3), Values(4));
     }
 
-    [Fact]
-    public void A_merged_model_computes_as_the_adapter_whatever_the_sizes()
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void A_merged_model_computes_as_the_adapter_whatever_the_sizes(string family)
     {
         foreach (AdapterConfig config in Odd.Prepend(Usual))
         {
-            using Llama model = TinyLlama.Create(_device);
+            using CausalModel model = TinyModels.Create(_device, family);
             TokenBatch batch = TinyLlama.Batch();
             using var adapted = new AdaptedModel(model, All(config), seed: 3);
             TinyLlama.Scramble(adapted);
@@ -109,7 +115,7 @@ public abstract class AdapterContract : IDisposable
             Assert.InRange(largest, 0, 1e-4f);
             Assert.Equal(largest, certificate.Logits.Largest, 1e-7);
             Assert.InRange(certificate.Logits.Mean, 0, certificate.Logits.Largest);
-            Assert.Equal(14, certificate.Tensors.Count);
+            Assert.Equal(model.Linears.Count, certificate.Tensors.Count);
             float[][] merged = [.. model.Weights.Select(w => w.Value.ToArray())];
             Assert.Equal(weights.Zip(merged, TinyLlama.LargestDifference).Max(), certificate.LargestChange, 1e-7);
             Assert.InRange(certificate.LargestChange, 0.01, 10);
@@ -120,10 +126,11 @@ public abstract class AdapterContract : IDisposable
         }
     }
 
-    [Fact]
-    public void A_merge_into_bf16_is_rounded_once()
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void A_merge_into_bf16_is_rounded_once(string family)
     {
-        using Llama model = TinyLlama.Create(_device);
+        using CausalModel model = TinyModels.Create(_device, family);
         Narrow(model);
         using var adapted = new AdaptedModel(model, All(Usual), seed: 3);
         TinyLlama.Scramble(adapted);
@@ -156,14 +163,16 @@ public abstract class AdapterContract : IDisposable
         Assert.Same(adapted.Adapters[0], model.Linears[0].Adapter);
     }
 
-    [Fact]
-    public void A_folder_comes_back_bit_for_bit()
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void A_folder_comes_back_bit_for_bit(string family)
     {
         using var folder = new TemporaryFolder();
-        using Llama model = TinyLlama.Create(_device);
+        using CausalModel model = TinyModels.Create(_device, family);
         TokenBatch batch = TinyLlama.Batch();
         float[] logits;
-        AdapterConfig config = All(Usual) with { Targets = new TargetSelection { TargetModules = new("q_proj", "down_proj"), ModulesToSave = ["lm_head"] } };
+        (string inner, string outer, string head) = family == "llama" ? ("q_proj", "down_proj", "lm_head") : ("output", "value", "head");
+        AdapterConfig config = All(Usual) with { Targets = new TargetSelection { TargetModules = new(inner, outer), ModulesToSave = [head] } };
         using (var adapted = new AdaptedModel(model, config, seed: 3))
         {
             TinyLlama.Scramble(adapted);
@@ -177,7 +186,7 @@ public abstract class AdapterContract : IDisposable
             Assert.Equal("some/base", files.Config.BaseModel);
             Assert.Equal("pt", files.Tensors.Metadata["format"]);
             Assert.All(files.Tensors.Tensors.Values, t => Assert.Equal(DType.F32, t.DType));
-            Assert.Contains("base_model.model.lm_head.weight", files.Tensors.Tensors.Keys);
+            Assert.Contains($"base_model.model.{head}.weight", files.Tensors.Tensors.Keys);
             using AdaptedModel again = AdaptedModel.Load(model, files);
             Assert.Equal(logits, TinyLlama.Logits(model, batch));
             PeftFolder.Write(folder["b"], again);
@@ -195,10 +204,11 @@ public abstract class AdapterContract : IDisposable
         Assert.All(model.Linears, l => Assert.Null(l.Adapter));
     }
 
-    [Fact]
-    public void A_step_allocates_nothing_on_the_heap()
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void A_step_allocates_nothing_on_the_heap(string family)
     {
-        using Llama model = TinyLlama.Create(_device);
+        using CausalModel model = TinyModels.Create(_device, family);
         using var adapted = new AdaptedModel(model, All(Usual), seed: 3);
         TokenBatch batch = TinyLlama.Batch();
         using var tape = new Engine.Autograd.Tape(_device);
@@ -219,9 +229,9 @@ public abstract class AdapterContract : IDisposable
     /// <summary>The configuration for all linear layers of the tiny model.</summary>
     protected static AdapterConfig All(AdapterConfig config) => config with { Targets = config.Targets with { TargetModules = new(ModulePattern.AllLinear) } };
 
-    private static void Narrow(Llama model)
+    private static void Narrow(CausalModel model)
     {
-        foreach (var weight in model.Weights.Where(w => w.Value.Shape.Rank == 2))
+        foreach (var weight in model.Linears.Select(l => l.Weight).Append(model.Head))
         {
             var narrow = new Engine.Tensor(model.Device, weight.Value.Shape, DType.BF16);
             narrow.WriteFloats(weight.Value.ToArray());

@@ -15,6 +15,7 @@ public sealed class LayerVectorTests(ITestOutputHelper output)
         { "bone", new MissConfig { R = 8 }, ["bone_block"] },
         { "bone_pad", new MissConfig { R = 16 }, ["bone_block"] },
         { "bat", new BatConfig { R = 8 }, ["bone_block"] },
+        { "bat_row", new BatRowConfig { R = 8 }, ["disha"] },
         { "miss_mini", new MissMiniConfig { R = 8, MiniR = 6 }, ["miss_block"] },
     };
 

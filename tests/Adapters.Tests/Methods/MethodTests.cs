@@ -128,3 +128,23 @@ public sealed class BatTests : AdapterContract
         Assert.Contains("self_attn.q_proj", error.Message, StringComparison.Ordinal);
     }
 }
+
+public sealed class BatRowTests : AdapterContract
+{
+    protected override AdapterConfig Usual => new BatRowConfig { R = 4 };
+
+    protected override IEnumerable<AdapterConfig> Odd => [new BatRowConfig { R = 1 }, new BatRowConfig { R = 2 }];
+
+    protected override double UnmergeTolerance => 1e-5;
+
+    [Fact]
+    public void Blocks_that_do_not_divide_the_weight_are_refused_by_name()
+    {
+        using var device = new CpuDevice(1);
+        using Llama model = TinyLlama.Create(device);
+        var error = Assert.Throws<MarrowException>(() => new AdaptedModel(model, All(new BatRowConfig { R = 8 }), 1));
+        Assert.Equal("AD005", error.Code);
+        Assert.Contains("self_attn.q_proj", error.Message, StringComparison.Ordinal);
+        Assert.Equal("AD001", Assert.Throws<MarrowException>(() => new AdaptedModel(model, new BatRowConfig { InitWeights = AdapterInit.Gaussian }, 1)).Code);
+    }
+}

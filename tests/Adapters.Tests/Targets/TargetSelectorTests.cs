@@ -111,6 +111,39 @@ public sealed class TargetSelectorTests : IDisposable
             new() { TargetModules = new(["v_proj"]), LayersToTransform = [1] }).Layers()));
     }
 
+    [Theory]
+    [InlineData("rwkv7", 6, "receptance key value output")]
+    [InlineData("rwkv6", 8, "receptance key value output gate")]
+    public void Rwkv_is_adapted_as_rwkv_peft_does_by_default(string family, int layers, string endings)
+    {
+        using CausalModel model = TinyModels.Create(_device, family);
+        IReadOnlyList<Engine.Layers.LinearLayer> chosen = new TargetSelector(model, new()).Layers();
+        Assert.Equal(2 * layers, chosen.Count);
+        Assert.Equal(endings.Split(' ').Order(), chosen.Select(l => l.Path.Split('.')[^1]).Distinct().Order());
+        Assert.Equal(chosen, new TargetSelector(model, new() { TargetModules = new("all-linear") }).Layers());
+    }
+
+    [Fact]
+    public void Rwkv_s_modules_are_named_as_they_are()
+    {
+        using CausalModel model = TinyModels.Create(_device, "rwkv7");
+        string[] Paths(TargetSelection selection) => [.. new TargetSelector(model, selection).Layers().Select(l => l.Path)];
+        MarrowException Refused(TargetSelection selection) => Assert.Throws<MarrowException>(() => new AdaptedModel(model, new MissConfig { R = 2, Targets = selection }, 1));
+        Assert.Equal(["blocks.1.att.key", "blocks.1.ffn.key"], Paths(new() { TargetModules = new(["key"]), LayersToTransform = [1] }));
+        Assert.Equal(["blocks.1.att.key"], Paths(new() { TargetModules = new(["att.key"]), LayersToTransform = [1], LayersPattern = ["blocks"] }));
+        Assert.Equal(["blocks.0.att.key", "blocks.1.att.key"], Paths(new() { TargetModules = new(["key"]), ExcludeModules = new(@".*ffn.*") }));
+        foreach (string name in new[] { "head", "emb", "ln_x", "x_r", "w1" })
+            Assert.Contains($"modules_to_save: [{name}]", Refused(new() { TargetModules = new("key", name) }).Message, StringComparison.Ordinal);
+        MarrowException unknown = Refused(new() { ModulesToSave = ["lm_head"] });
+        Assert.Equal("AD007", unknown.Code);
+        Assert.Contains("emb, ln_out, head, and in the layers ln0, ", unknown.Message, StringComparison.Ordinal);
+        // A container is no module of its own here; saving it would mean everything in it.
+        Assert.Equal("AD007", Refused(new() { ModulesToSave = ["att"] }).Code);
+        using var adapted = new AdaptedModel(model, new MissConfig { R = 2, Targets = new() { TargetModules = new(["key"]), ModulesToSave = ["head", "ln2"] } }, 1);
+        Assert.Equal(["blocks.0.ln2.weight", "blocks.0.ln2.bias", "blocks.1.ln2.weight", "blocks.1.ln2.bias", "head.weight"],
+            adapted.Parameters.Parameters.Skip(4).Select(p => p.Name["base_model.model.".Length..]));
+    }
+
     private string[] Select(TargetSelection selection) =>
         [.. new TargetSelector(_model, selection).Layers().Select(l => $"{l.Path.Split('.')[2]}.{l.Path.Split('.')[^1]}")];
 

@@ -10,19 +10,20 @@ namespace Marrow.Engine.Tests.Ops;
 [Collection(KernelDeviceTests.Name)]
 public sealed class AttentionKernelTests(KernelDevices devices, ITestOutputHelper output)
 {
-    /// <summary>Heads, key heads, channels, window (0: none), lengths of sequences.</summary>
-    public static TheoryData<string, int, int, int, int, int[]> Forms
+    /// <summary>Heads, key heads, channels, window (0: none), soft cap (0: none), lengths of sequences.</summary>
+    public static TheoryData<string, int, int, int, int, float, int[]> Forms
     {
         get
         {
-            var forms = new TheoryData<string, int, int, int, int, int[]>();
+            var forms = new TheoryData<string, int, int, int, int, float, int[]>();
             foreach (string kind in new[] { "opencl", "cuda" })
             {
-                forms.Add(kind, 2, 1, 16, 0, [1, 15, 16, 17, 70]);
-                forms.Add(kind, 4, 2, 64, 0, [33, 2, 65, 130]);
-                forms.Add(kind, 1, 1, 64, 20, [128, 3]);
-                forms.Add(kind, 2, 1, 128, 0, [31, 70]);
-                forms.Add(kind, 1, 1, 256, 40, [50, 7]);
+                forms.Add(kind, 2, 1, 16, 0, 0, [1, 15, 16, 17, 70]);
+                forms.Add(kind, 4, 2, 64, 0, 0, [33, 2, 65, 130]);
+                forms.Add(kind, 1, 1, 64, 20, 0, [128, 3]);
+                forms.Add(kind, 2, 1, 128, 0, 0, [31, 70]);
+                forms.Add(kind, 1, 1, 256, 40, 0, [50, 7]);
+                forms.Add(kind, 2, 1, 16, 30, 1.5f, [15, 70]);
             }
             return forms;
         }
@@ -30,12 +31,12 @@ public sealed class AttentionKernelTests(KernelDevices devices, ITestOutputHelpe
 
     [Theory]
     [MemberData(nameof(Forms))]
-    public void Matrix_units_give_the_cpus_values_and_gradients(string kind, int heads, int keyHeads, int d, int window, int[] lengths)
+    public void Matrix_units_give_the_cpus_values_and_gradients(string kind, int heads, int keyHeads, int d, int window, float cap, int[] lengths)
     {
         if (!devices.Find(output, kind, out Device device))
             return;
         var gpu = (KernelDevice)device;
-        var form = new AttentionShape(heads, keyHeads, d, 1f / MathF.Sqrt(d), window == 0 ? null : window);
+        var form = new AttentionShape(heads, keyHeads, d, 1f / MathF.Sqrt(d), window == 0 ? null : window, cap);
         int[] starts = [0, .. lengths.Select((_, i) => lengths.Take(i + 1).Sum())];
         Shape wide = new(starts[^1], heads * d), narrow = new(starts[^1], keyHeads * d);
         float[] q = Draw(wide, 1), k = Draw(narrow, 2), v = Draw(narrow, 3), upstream = Draw(wide, 4);
@@ -69,10 +70,10 @@ public sealed class AttentionKernelTests(KernelDevices devices, ITestOutputHelpe
     {
         if (!devices.Find(output, kind, out Device device))
             return;
-        foreach ((int rows, int d, int? window, int[] passes) in new (int, int, int?, int[])[]
-            { (5, 3, null, [1, 4]), (300, 8, null, [280, 8, 1, 1, 10]), (40, 64, 7, [30, 3, 7]), (12, 256, null, [8, 4]) })
+        foreach ((int rows, int d, int? window, float cap, int[] passes) in new (int, int, int?, float, int[])[]
+            { (5, 3, null, 0, [1, 4]), (300, 8, null, 0, [280, 8, 1, 1, 10]), (40, 64, 7, 0, [30, 3, 7]), (12, 256, null, 0, [8, 4]), (30, 2, 7, 1.5f, [20, 3, 7]) })
         {
-            var form = new AttentionShape(4, 2, d, 1f / MathF.Sqrt(d), window);
+            var form = new AttentionShape(4, 2, d, 1f / MathF.Sqrt(d), window, cap);
             using var tape = new Tape(device) { ActivationType = bf16 ? DType.BF16 : DType.F32 };
             Shape wide = new(rows, 4 * d), narrow = new(rows + 5, 2 * d);
             float[] q = Draw(wide, 1), k = Draw(narrow, 2), v = Draw(narrow, 3), zero = new float[q.Length];

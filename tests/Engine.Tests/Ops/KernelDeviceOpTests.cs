@@ -10,7 +10,7 @@ namespace Marrow.Engine.Tests.Ops;
 [Collection(KernelDeviceTests.Name)]
 public sealed class KernelDeviceOpTests(KernelDevices devices, ITestOutputHelper output)
 {
-    private static readonly string[] Bf16OnProcessors = ["three sequences, grouped heads", "window", "window of two positions", "q, k and v the same tensor", "heads of 64"];
+    private static readonly string[] Bf16OnProcessors = ["three sequences, grouped heads", "window", "window of two positions", "q, k and v the same tensor", "heads of 64", "soft cap, grouped heads, window"];
 
     public static TheoryData<string, DType, string> Cases
     {

@@ -9,7 +9,7 @@ using Xunit.Abstractions;
 namespace Marrow.Engine.Tests.Ops;
 
 /// <summary>Golden operator vectors of another program, in double: our references reproduce them to 1e-10, the fp32 bodies to 1e-4 of the largest value.</summary>
-public sealed class OpVectorTests(ITestOutputHelper output)
+public sealed partial class OpVectorTests(ITestOutputHelper output)
 {
     [Fact]
     public void RmsNorm() => WithVectors("rmsnorm", v => Check(

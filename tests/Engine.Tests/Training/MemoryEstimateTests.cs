@@ -1,5 +1,6 @@
 using Marrow.Engine.Devices;
 using Marrow.Engine.Models;
+using Marrow.Engine.Tests.Models;
 using Marrow.Engine.Training;
 using Marrow.Formats.Datasets;
 using Marrow.Formats.HuggingFace;
@@ -14,7 +15,10 @@ public sealed class MemoryEstimateTests(KernelDevices devices, ITestOutputHelper
     public static TheoryData<string, bool, string, DType> Cases => new()
     {
         { "llama", false, "cpu", DType.F32 }, { "llama", true, "cpu", DType.F32 }, { "qwen3", false, "cpu", DType.F32 }, { "qwen3", true, "cpu", DType.F32 },
+        { "rwkv7", false, "cpu", DType.F32 }, { "rwkv7", true, "cpu", DType.F32 }, { "rwkv6", false, "cpu", DType.F32 }, { "rwkv6", true, "cpu", DType.F32 },
+        { "gemma3_text", false, "cpu", DType.F32 }, { "gemma3_text", true, "cpu", DType.F32 },
         { "llama", false, "opencl", DType.F32 }, { "llama", false, "opencl", DType.BF16 }, { "qwen3", false, "opencl", DType.BF16 },
+        { "gemma3_text", false, "opencl", DType.BF16 },
     };
 
     [Theory]
@@ -23,12 +27,16 @@ public sealed class MemoryEstimateTests(KernelDevices devices, ITestOutputHelper
     {
         if (!devices.Find(output, kind, out Device device))
             return;
-        LlamaConfig config = Tiny.Config with
+        ModelConfig config = type.StartsWith("rwkv", StringComparison.Ordinal) ? TinyRwkv.Config(type[4] - '0', headSize: 16, layers: 5) with
         {
-            ModelType = type, QueryKeyNorm = type == "qwen3", TiedEmbeddings = type == "qwen3", LayerCount = 5, HiddenSize = 64, HeadDim = 16, IntermediateSize = 160, VocabularySize = 700,
+            HiddenSize = 64, IntermediateSize = 224, VocabularySize = 700, HasInitialStates = false,
+        }
+        : Tiny.Config with
+        {
+            ModelType = type, QueryKeyNorm = type != "llama", TiedEmbeddings = type != "llama", OutputNorms = type == "gemma3_text", GeluGate = type == "gemma3_text", LayerCount = 5, HiddenSize = 64, HeadDim = 16, IntermediateSize = 160, VocabularySize = 700,
         };
         TokenDataset data = Tiny.Data(4, 150, 150);
-        using Llama model = ModelLoader.Create(device, config, 1);
+        using CausalModel model = ModelLoader.Create(device, config, 1);
         MemoryEstimate estimate = MemoryEstimate.For(config, DType.F32, 0, 600, checkpointing);
         model.ActivationType = activations;
         Assert.Equal(model.WeightBytes, estimate.Weights);

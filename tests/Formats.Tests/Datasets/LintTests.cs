@@ -118,7 +118,7 @@ public class LintTests
         LoadedDataset loaded = file.Load();
         Assert.Equal((4, 2, 2), (loaded.Report.Lines, loaded.Report.BlankLines, loaded.Examples.Count));
         Assert.Equal(4, loaded.Examples.Line(1));
-        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes)), loaded.Report.Sha256);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes)), Assert.Single(loaded.Report.Files).Sha256);
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public class LintTests
         using var file = new DataFile([.. texts.Select(t => $$"""{"text": "{{t}}"}""")]);
         LoadedDataset loaded = file.Load(new DatasetOptions { MaxLength = 1 << 20 });
         Assert.Equal(texts.Select(t => t.Length + 2), Enumerable.Range(0, 4).Select(loaded.Examples.Length));
-        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file.Path))), loaded.Report.Sha256);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file.Path))), Assert.Single(loaded.Report.Files).Sha256);
     }
 
     [Theory]

@@ -51,7 +51,8 @@ public sealed class LlamaConfigTests(ITestOutputHelper output)
     [InlineData("eos_token_id", "[1,\"2\"]", "HF006")]
     [InlineData("eos_token_id", "4294967296", "HF003")]
     [InlineData("quantization_config", "{\"quant_method\":\"gptq\"}", "HF007")]
-    [InlineData("model_type", "\"gemma2\"", "HF008")]
+    [InlineData("model_type", "\"gemma3\"", "HF008")]
+    [InlineData("model_type", "\"gemma\"", "HF008")]
     [InlineData("model_type", "null", "HF008")]
     [InlineData("rope_theta", "-1", "HF009")]
     [InlineData("partial_rotary_factor", "0.5", "HF009")]
@@ -122,6 +123,12 @@ public sealed class LlamaConfigTests(ITestOutputHelper output)
     [InlineData("qwen3", "{\"use_sliding_window\":true,\"max_window_layers\":0}", "4096 4096 4096")]
     [InlineData("qwen3", "{\"sliding_window\":4,\"use_sliding_window\":true,\"max_window_layers\":1,\"layer_types\":[\"sliding_attention\",\"full_attention\",\"sliding_attention\"]}", "4 - 4")]
     [InlineData("qwen3", "{\"sliding_window\":4,\"layer_types\":[\"sliding_attention\",\"full_attention\",\"full_attention\"]}", "HF011")]
+    [InlineData("gemma2", "{}", "4096 - 4096")]
+    [InlineData("gemma2", "{\"sliding_window\":7,\"layer_types\":[\"full_attention\",\"sliding_attention\",\"full_attention\"]}", "- 7 -")]
+    [InlineData("gemma2", "{\"sliding_window\":null}", "HF011")]
+    [InlineData("gemma3_text", "{\"sliding_window\":512,\"sliding_window_pattern\":3}", "512 512 -")]
+    [InlineData("gemma3_text", "{\"sliding_window\":512,\"_sliding_window_pattern\":2}", "512 - 512")]
+    [InlineData("gemma3_text", "{}", "4096 4096 4096")]
     public void WindowsAreResolvedPerLayer(string type, string extra, string expected)
     {
         JsonObject keys = JsonNode.Parse(extra)!.AsObject();
@@ -187,6 +194,8 @@ public sealed class LlamaConfigTests(ITestOutputHelper output)
     [InlineData("mistral")]
     [InlineData("qwen2")]
     [InlineData("qwen3")]
+    [InlineData("gemma2")]
+    [InlineData("gemma3_text")]
     public void WrittenConfigsReadTheSame(string type)
     {
         LlamaConfig config = With(("model_type", $"\"{type}\""), ("num_key_value_heads", "2"), ("head_dim", "16"), ("attention_bias", "true"),
@@ -199,13 +208,14 @@ public sealed class LlamaConfigTests(ITestOutputHelper output)
         Assert.Equal(config.EosIds, again.EosIds);
         Assert.Equal(DType.BF16, again.TorchDType);
         Assert.Contains("\"rope_theta\": 1000000.0", json, StringComparison.Ordinal);
-        Assert.Equal(type, JsonDocument.Parse(json).RootElement.GetProperty("architectures")[0].GetString()!.Replace("ForCausalLM", "", StringComparison.Ordinal), ignoreCase: true);
+        Assert.Equal(type.Replace("_text", "", StringComparison.Ordinal), JsonDocument.Parse(json).RootElement.GetProperty("architectures")[0].GetString()!.Replace("ForCausalLM", "", StringComparison.Ordinal), ignoreCase: true);
     }
 
     [Theory]
     [InlineData("llama3-rope", 8, false, "llama3")]
     [InlineData("qwen2-yarn", 8, true, "yarn")]
     [InlineData("qwen3", 16, false, null)]
+    [InlineData("gemma2", 8, false, null)]
     public void FamilyFixturesAreRead(string name, int headDim, bool bias, string? scaling)
     {
         if (!Fixtures.Find(output, $"llama_family/{name}.json", out string path))
@@ -216,9 +226,70 @@ public sealed class LlamaConfigTests(ITestOutputHelper output)
             config.LayerCount, config.HeadCount, config.KeyValueHeadCount, config.HeadDim));
         Assert.Equal(bias, config.QueryKeyValueBias);
         Assert.Equal(name == "qwen3", config.QueryKeyNorm);
-        Assert.Equal(name == "qwen2-yarn", config.TiedEmbeddings);
+        Assert.Equal(name is "qwen2-yarn" or "gemma2", config.TiedEmbeddings);
         Assert.Equal(scaling, config.RopeScaling?.TypeName);
-        Assert.All(Enumerable.Range(0, 3), i => Assert.Null(config.Window(i)));
+        Assert.All(Enumerable.Range(0, 3), i => Assert.Equal(name == "gemma2" && i != 1 ? 5 : null, config.Window(i)));
+    }
+
+    [Fact]
+    public void GemmaHasDefaultsOfItsOwn()
+    {
+        const string Least = """{"model_type":"TYPE","hidden_size":32,"intermediate_size":40,"num_hidden_layers":7}""";
+        LlamaConfig second = LlamaConfig.Parse(Least.Replace("TYPE", "gemma2", StringComparison.Ordinal)), third = LlamaConfig.Parse(Least.Replace("TYPE", "gemma3_text", StringComparison.Ordinal));
+        Assert.Equal((256_000, 8, 4, 256, 8192, 1e4, null), (second.VocabularySize, second.HeadCount, second.KeyValueHeadCount, second.HeadDim, second.MaxPositions, second.RopeTheta, second.LocalRopeTheta));
+        Assert.Equal((262_208, 8, 4, 256, 131_072, 1e6, 1e4), (third.VocabularySize, third.HeadCount, third.KeyValueHeadCount, third.HeadDim, third.MaxPositions, third.RopeTheta, third.LocalRopeTheta!.Value));
+        Assert.Equal((256, 50, 30, false), (second.QueryPreAttentionScalar, second.AttentionSoftCap, second.FinalSoftCap, second.QueryKeyNorm));
+        Assert.Equal((256, null, null, true), (third.QueryPreAttentionScalar, third.AttentionSoftCap, third.FinalSoftCap, third.QueryKeyNorm));
+        Assert.Equal([4096, 4096, 4096, 4096, 4096, null, 4096], third.Windows);
+        foreach (LlamaConfig config in new[] { second, third })
+            Assert.Equal((1f, true, true, true, true), (config.NormOffset, config.OutputNorms, config.GeluGate, config.ScaledEmbedding, config.TiedEmbeddings));
+    }
+
+    [Fact]
+    public void GemmaKeysAreReadAndWritten()
+    {
+        LlamaConfig config = With(("model_type", "\"gemma3_text\""), ("query_pre_attn_scalar", "168"), ("attn_logit_softcapping", "7.5"), ("final_logit_softcapping", "null"),
+            ("rope_local_base_freq", "500"), ("rope_theta", "3000"), ("rope_scaling", """{"rope_type":"linear","factor":8.0}"""), ("head_dim", "16"));
+        foreach (LlamaConfig one in new[] { config, LlamaConfig.Parse(config.ToJson()) })
+        {
+            Assert.Equal((168, 7.5, null), (one.QueryPreAttentionScalar, one.AttentionSoftCap, one.FinalSoftCap));
+            Assert.Equal((3000, 500, new RopeScaling.Linear(8)), (one.RopeTheta, one.LocalRopeTheta, one.RopeScaling));
+        }
+        LlamaConfig second = With(("model_type", "\"gemma2\""), ("attn_logit_softcapping", "null"));
+        Assert.Equal((null, 30), (second.AttentionSoftCap, second.FinalSoftCap));
+        Assert.Null(LlamaConfig.Parse(second.ToJson()).AttentionSoftCap);
+    }
+
+    [Fact]
+    public void RopeParametersMayGoByLayerType()
+    {
+        const string Both = """{"full_attention":{"rope_type":"linear","factor":8.0,"rope_theta":1000000.0},"sliding_attention":{"rope_type":"default","rope_theta":20000}}""";
+        LlamaConfig config = With(("model_type", "\"gemma3_text\""), ("rope_parameters", Both), ("rope_scaling", "null"), ("rope_theta", "1000000"));
+        Assert.Equal((1e6, 2e4, new RopeScaling.Linear(8)), (config.RopeTheta, config.LocalRopeTheta, config.RopeScaling));
+        foreach ((string key, string value) in new[]
+        {
+            ("rope_theta", "5"), ("rope_local_base_freq", "5"), ("rope_scaling", """{"rope_type":"linear","factor":2}"""),
+            ("rope_parameters", Both.Replace("default", "llama3", StringComparison.Ordinal)), ("rope_parameters", """{"full_attention":{"rope_type":"default"}}"""),
+        })
+        {
+            (string, string)[] changes = key == "rope_parameters" ? [(key, value)] : [("rope_parameters", Both), (key, value)];
+            Assert.Equal("HF009", Assert.Throws<ModelFileException>(() => With([("model_type", "\"gemma3_text\""), .. changes])).Code);
+        }
+    }
+
+    [Theory]
+    [InlineData("hidden_activation", "\"gelu\"", "HF010")]
+    [InlineData("use_bidirectional_attention", "true", "HF010")]
+    [InlineData("attn_logit_softcapping", "0", "HF003")]
+    [InlineData("final_logit_softcapping", "-30", "HF003")]
+    [InlineData("query_pre_attn_scalar", "1e300", "HF003")]
+    [InlineData("rope_local_base_freq", "0", "HF009")]
+    [InlineData("sliding_window_pattern", "0", "HF011")]
+    public void GemmaKeysAreChecked(string key, string value, string code)
+    {
+        ModelFileException error = Assert.Throws<ModelFileException>(() => With(("model_type", "\"gemma3_text\""), (key, value)));
+        Assert.True(error.Code == code, error.Message);
+        Assert.StartsWith($"config.json: '{key}'", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

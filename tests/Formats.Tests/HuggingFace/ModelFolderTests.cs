@@ -46,15 +46,19 @@ public sealed class ModelFolderTests(ITestOutputHelper output) : IDisposable
     {
         Refused("HF013", "check the path", _folder["absent"]);
         Refused("HF001", "config.json is missing", _folder.Path);
-        Refused("HF013", "give the folder", _folder.Put("file", "x"));
+        Refused("HF013", "give the folder of a model", _folder.Put("file", "x"));
         _folder.Put("adapter_config.json", "{}");
         Refused("HF001", "base model", _folder.Path);
         _folder.Put("config.json", "");
         Refused("IO002", "empty", _folder.Path);
         _folder.Put("config.json", Tiny.ToJson());
         Refused("HF014", "holds no weights", _folder.Path);
-        _folder.Put("pytorch_model.bin", "x");
-        Refused("HF014", "safetensors", _folder.Path);
+        _folder.Put("pytorch_model.bin.index.json", "{}");
+        Refused("HF014", "save it again as safetensors", _folder.Path);
+        _folder.Put("a.pth", "x");
+        Refused("PT001", "a.pth", _folder.Path);
+        _folder.Put("b.pth", "x");
+        Refused("HF014", "a.pth, b.pth", _folder.Path);
         SafetensorsWriter.WriteModel(_folder.Path, []);
         _folder.Put("generation_config.json", """{"top_p":2}""");
         Refused("HF012", "top_p", _folder.Path);

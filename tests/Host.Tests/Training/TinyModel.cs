@@ -1,3 +1,4 @@
+using Marrow.Formats;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Host.Tests.Training;

@@ -73,6 +73,17 @@ static __forceinline__ __device__ void AttentionNode_Products(float4* dots, floa
     }
 }
 
+static __forceinline__ __device__ float SoftCapNode_Capped(float x, float cap)
+{
+    return cap * tanhf(x / cap);
+}
+
+static __forceinline__ __device__ float AttentionNode_Score(float4 dot_, float cap)
+{
+    float score = dot_.x + dot_.y + (dot_.z + dot_.w);
+    return SoftCapNode_Capped(score, cap);
+}
+
 static __forceinline__ __device__ void AttentionNode_Accumulate(float4* sums, float* weights, float* passing, int r, int c, int count)
 {
     for (int y = 0; y < count; y += 4)
@@ -124,7 +135,7 @@ static __forceinline__ __device__ void AttentionNode_Put(ushort* to, int at, flo
 }
 
 extern "C" __global__ void __launch_bounds__(128)
-AttentionNode_ForwardTile(ushort* q, ushort* k, ushort* v, int* starts, ushort* o, float* lse, int sequences, int rows, int first, int heads, int group, int window, float scale)
+AttentionNode_ForwardTile(ushort* q, ushort* k, ushort* v, int* starts, ushort* o, float* lse, int sequences, int rows, int first, int heads, int group, int window, float scale, float cap)
 {
     __shared__ __align__(16) float qs[4352];
     __shared__ __align__(16) float ks[2176];
@@ -184,8 +195,7 @@ AttentionNode_ForwardTile(ushort* q, ushort* k, ushort* v, int* starts, ushort* 
             for (int j = 0; j < 4; j++)
             {
                 int u = u0 + c + j * 8;
-                float4 dot_ = dots[i2 * 4 + j];
-                float score = u > t3 || t3 - u >= window ? -1E+30f : dot_.x + dot_.y + (dot_.z + dot_.w);
+                float score = u > t3 || t3 - u >= window ? -1E+30f : AttentionNode_Score(dots[i2 * 4 + j], cap);
                 scores[i2 * 4 + j] = score;
                 most = fmaxf(most, score);
             }

@@ -73,6 +73,17 @@ static inline void AttentionNode_Products(float4* dots, __local float* own, __lo
     }
 }
 
+static inline float SoftCapNode_Capped(float x, float cap)
+{
+    return cap * tanh(x / cap);
+}
+
+static inline float AttentionNode_Score(float4 dot_, float cap)
+{
+    float score = dot_.x + dot_.y + (dot_.z + dot_.w);
+    return SoftCapNode_Capped(score, cap);
+}
+
 static inline void AttentionNode_Accumulate(float4* sums, __local float* weights, __local float* passing, int r, int c, int count)
 {
     for (int y = 0; y < count; y += 4)
@@ -124,7 +135,7 @@ static inline void AttentionNode_Put(__global float* to, int at, float4 value, i
 }
 
 __kernel __attribute__((reqd_work_group_size(128, 1, 1)))
-void AttentionNode_ForwardTile(__global float* q_base, long q_first, __global float* k_base, long k_first, __global float* v_base, long v_first, __global int* starts_base, long starts_first, __global float* o_base, long o_first, __global float* lse_base, long lse_first, int sequences, int rows, int first, int heads, int group, int window, float scale)
+void AttentionNode_ForwardTile(__global float* q_base, long q_first, __global float* k_base, long k_first, __global float* v_base, long v_first, __global int* starts_base, long starts_first, __global float* o_base, long o_first, __global float* lse_base, long lse_first, int sequences, int rows, int first, int heads, int group, int window, float scale, float cap)
 {
     __global float* q = q_base + q_first;
     __global float* k = k_base + k_first;
@@ -190,8 +201,7 @@ void AttentionNode_ForwardTile(__global float* q_base, long q_first, __global fl
             for (int j = 0; j < 4; j++)
             {
                 int u = u0 + c + j * 8;
-                float4 dot_ = dots[i2 * 4 + j];
-                float score = u > t3 || t3 - u >= window ? -1E+30f : dot_.x + dot_.y + (dot_.z + dot_.w);
+                float score = u > t3 || t3 - u >= window ? -1E+30f : AttentionNode_Score(dots[i2 * 4 + j], cap);
                 scores[i2 * 4 + j] = score;
                 most = fmax(most, score);
             }

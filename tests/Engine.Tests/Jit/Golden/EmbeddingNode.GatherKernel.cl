@@ -1,5 +1,5 @@
 __kernel __attribute__((reqd_work_group_size(128, 1, 1)))
-void EmbeddingNode_GatherKernel(__global float* from_base, long from_first, __global int* rows_base, long rows_first, __global float* to_base, long to_first, int count, int width, int lanesOfRow, int wide)
+void EmbeddingNode_GatherKernel(__global float* from_base, long from_first, __global int* rows_base, long rows_first, __global float* to_base, long to_first, int count, int width, int lanesOfRow, int wide, float factor)
 {
     __global float* from = from_base + from_first;
     __global int* rows = rows_base + rows_first;
@@ -12,9 +12,9 @@ void EmbeddingNode_GatherKernel(__global float* from_base, long from_first, __gl
         __global float* target = to + (long64)t * (long64)width;
         if (wide != 0)
         {
-            *(__global float4*)&target[4 * i] = *(__global float4*)&source[4 * i];
+            *(__global float4*)&target[4 * i] = (*(__global float4*)&source[4 * i] * factor);
             return;
         }
-        target[i] = source[i];
+        target[i] = source[i] * factor;
     }
 }

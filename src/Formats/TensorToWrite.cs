@@ -1,0 +1,94 @@
+using System.Buffers;
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Formats;
+
+/// <summary>One tensor to be written; its bytes are made only when their turn comes, so that memory stays bounded.</summary>
+/// <param name="Name">Its name in the file.</param>
+/// <param name="DType">Its stored element type.</param>
+/// <param name="Shape">Its dimensions, slowest first; empty for a scalar.</param>
+/// <param name="Write">Puts exactly the tensor's little-endian bytes into the stream.</param>
+public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long> Shape, Action<Stream> Write)
+{
+    private const int PieceElements = 1 << 14;
+
+    /// <summary>A tensor of fp32 values (row-major, as many as the shape says), stored as F32, F16, BF16 (both rounded to nearest even) or F64.</summary>
+    public static TensorToWrite FromFloats(string name, IReadOnlyList<long> shape, ReadOnlyMemory<float> values, DType storedAs = DType.F32)
+    {
+        if (!storedAs.IsFloat())
+            throw new ArgumentException($"fp32 values cannot be stored as {storedAs}", nameof(storedAs));
+        return new(name, storedAs, shape, stream =>
+        {
+            byte[] buffer = ArrayPool<byte>.Shared.Rent(PieceElements * sizeof(double));
+            try
+            {
+                for (int at = 0; at < values.Length; at += PieceElements)
+                {
+                    ReadOnlySpan<float> piece = values.Span.Slice(at, Math.Min(PieceElements, values.Length - at));
+                    Span<byte> stored = buffer.AsSpan(0, piece.Length * (storedAs.Bits() / 8));
+                    Narrow(storedAs, piece, stored);
+                    stream.Write(stored);
+                }
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
+        });
+    }
+
+    /// <summary>A tensor of bf16 values, stored as they are.</summary>
+    public static TensorToWrite FromBFloat16s(string name, IReadOnlyList<long> shape, ReadOnlyMemory<BFloat16> values) =>
+        new(name, DType.BF16, shape, stream => WriteBytes(stream, values.Span));
+
+    /// <summary>A tensor of 64-bit integers.</summary>
+    public static TensorToWrite FromInt64s(string name, IReadOnlyList<long> shape, ReadOnlyMemory<long> values) =>
+        new(name, DType.I64, shape, stream => WriteBytes(stream, values.Span));
+
+    /// <summary>The stored bytes of another file's tensor, whatever their type; <paramref name="newName"/> renames it.</summary>
+    /// <exception cref="ModelFileException">TS001 the source has no such tensor.</exception>
+    public static TensorToWrite Copy(ITensorSource source, string name, string? newName = null)
+    {
+        TensorInfo info = source.Require(name);
+        return new(newName ?? name, info.DType, info.Shape, stream =>
+        {
+            byte[] buffer = new byte[Math.Min(1 << 20, info.ByteLength)];
+            for (long at = 0; at < info.ByteLength;)
+            {
+                Span<byte> piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, info.ByteLength - at));
+                source.Read(name, at, piece);
+                stream.Write(piece);
+                at += piece.Length;
+            }
+        });
+    }
+
+    private static void WriteBytes<T>(Stream stream, ReadOnlySpan<T> values) where T : unmanaged
+    {
+        for (int at = 0; at < values.Length; at += PieceElements)
+            stream.Write(MemoryMarshal.AsBytes(values.Slice(at, Math.Min(PieceElements, values.Length - at))));
+    }
+
+    private static void Narrow(DType type, ReadOnlySpan<float> values, Span<byte> stored)
+    {
+        switch (type)
+        {
+            case DType.F32:
+                MemoryMarshal.AsBytes(values).CopyTo(stored);
+                break;
+            case DType.BF16:
+                BFloat16.Narrow(values, MemoryMarshal.Cast<byte, BFloat16>(stored));
+                break;
+            case DType.F16:
+                TensorPrimitives.ConvertToHalf(values, MemoryMarshal.Cast<byte, Half>(stored));
+                break;
+            default:
+                Span<double> doubles = MemoryMarshal.Cast<byte, double>(stored);
+                for (int i = 0; i < values.Length; i++)
+                    doubles[i] = values[i];
+                break;
+        }
+    }
+}

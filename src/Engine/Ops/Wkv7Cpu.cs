@@ -50,7 +50,7 @@ internal sealed unsafe partial class Wkv7Node
     {
         var walk = new Walk(inputs, L.Width);
         // Where one tensor is several inputs, each adds to what those before it wrote: v's gradient is always written first.
-        Slot dv = SlotOf(_v), dr = SlotOf(_r), dl = SlotOf(_l), dk = SlotOf(_k), da = SlotOf(_a), db = SlotOf(_b), ds = _initial is null ? default : SlotOf(_initial);
+        GradientSlot dv = SlotOf(_v), dr = SlotOf(_r), dl = SlotOf(_l), dk = SlotOf(_k), da = SlotOf(_a), db = SlotOf(_b), ds = _initial is null ? default : SlotOf(_initial);
         var body = new BackwardBody<L, V>
         {
             Walk = walk, States = _states.F32, Sa = _sa.F32, Dy = dy.F32, Dfinal = Place(Second?.Grad), Dv = dv, Dr = dr, Dl = dl, Dk = dk, Da = da, Db = db, Dinitial = ds,
@@ -60,47 +60,22 @@ internal sealed unsafe partial class Wkv7Node
         float* shared = isShared ? Tape.New(new Shape(walk.Sequences, walk.Heads, walk.N, walk.N)).F32 : null;
         float* partials = isParted ? Tape.New(new Shape(walk.Parts, Quantities, walk.Tokens, walk.Channels)).F32 : null;
         if (isShared)
-            body.Dinitial = new Slot { To = shared };
+            body.Dinitial = new GradientSlot { To = shared };
         body.Partials = partials;
         walk.Pool.For(walk.Tasks, ref body);
         for (int q = 0; isParted && q < Quantities; q++)
-            AddParts(walk.Pool, partials + q * size, Quantities * size, walk.Parts, body.SlotOf(q), size);
+            body.SlotOf(q).PutSum(walk.Pool, partials + q * size, Quantities * size, walk.Parts, size);
         if (isShared)
-            AddParts(walk.Pool, shared, stateSize, walk.Sequences, ds, stateSize);
+            ds.PutSum(walk.Pool, shared, stateSize, walk.Sequences, stateSize);
     }
 
-    private Slot SlotOf(Tensor input)
+    private GradientSlot SlotOf(Tensor input)
     {
         Tensor? gradient = GradOf(input, out bool adds);
-        return new Slot { To = Place(gradient), Adds = adds };
+        return new GradientSlot { To = Place(gradient), Adds = adds };
     }
 
     private static float* Place(Tensor? tensor) => tensor is null ? null : tensor.F32;
-
-    private static void AddParts(WorkerPool pool, float* parts, long stride, int count, Slot to, long size)
-    {
-        if (to.To is null)
-            return;
-        var body = new PartsBody { Parts = parts, Stride = stride, Count = count, To = to, Size = size };
-        pool.For((int)((size + PartsBody.Piece - 1) / PartsBody.Piece), ref body);
-    }
-
-    /// <summary>Where a gradient goes; nowhere when it is not needed.</summary>
-    private struct Slot
-    {
-        public float* To;
-        public bool Adds;
-
-        public readonly void Put(long at, float* from, int n)
-        {
-            if (To is null)
-                return;
-            if (Adds)
-                Simd.Add(To + at, from, n);
-            else
-                new ReadOnlySpan<float>(from, n).CopyTo(new Span<float>(To + at, n));
-        }
-    }
 
     private readonly struct Yes : IConstant
     {
@@ -139,11 +114,11 @@ internal sealed unsafe partial class Wkv7Node
                     Wkv7Rows<L, V>.Forward(s + i * width, token, count, width, v + i, y + i, sa + i, stride);
                     FetchAhead(task, t + ChunkTokens, i);
                 }
-                Walk.PutValues(y, task, t, count, new Slot { To = Y });
-                Walk.PutValues(sa, task, t, count, new Slot { To = Sa });
+                Walk.PutValues(y, task, t, count, new GradientSlot { To = Y });
+                Walk.PutValues(sa, task, t, count, new GradientSlot { To = Sa });
             }
             if (Final is not null)
-                Walk.StoreRows(s, task.From, task.Rows, new Slot { To = Final + Walk.StateAt(task.Sequence, task.Head) });
+                Walk.StoreRows(s, task.From, task.Rows, new GradientSlot { To = Final + Walk.StateAt(task.Sequence, task.Head) });
         }
 
         // With every four rows its share of the next chunk
@@ -164,13 +139,13 @@ internal sealed unsafe partial class Wkv7Node
     {
         public Walk Walk;
         public float* States, Sa, Dy, Dfinal, Partials;
-        public Slot Dv, Dr, Dl, Dk, Da, Db, Dinitial;
+        public GradientSlot Dv, Dr, Dl, Dk, Da, Db, Dinitial;
 
         /// <summary>Whether any gradient that is a sum over rows is wanted.</summary>
         public readonly bool HasSums => Dr.To is not null || Dl.To is not null || Dk.To is not null || Da.To is not null || Db.To is not null;
 
         /// <summary>Where the sums of r, logDecay, k, a or b go.</summary>
-        public readonly Slot SlotOf(int quantity) => quantity switch { 0 => Dr, 1 => Dl, 2 => Dk, 3 => Da, _ => Db };
+        public readonly GradientSlot SlotOf(int quantity) => quantity switch { 0 => Dr, 1 => Dl, 2 => Dk, 3 => Da, _ => Db };
 
         public readonly void Run(int index)
         {
@@ -236,26 +211,6 @@ internal sealed unsafe partial class Wkv7Node
                 Walk.Fetch(Da.To, t, task.Head);
                 Walk.Fetch(Db.To, t, task.Head);
             }
-        }
-    }
-
-    // Adds parts that lie a stride apart, in order.
-    private struct PartsBody : IParallelBody
-    {
-        public const int Piece = 4096;
-
-        public float* Parts;
-        public long Stride, Size;
-        public int Count;
-        public Slot To;
-
-        public readonly void Run(int index)
-        {
-            long at = (long)index * Piece;
-            int n = (int)Math.Min(Piece, Size - at);
-            for (int part = 1; part < Count; part++)
-                Simd.Add(Parts + at, Parts + part * Stride + at, n);
-            To.Put(at, Parts + at, n);
         }
     }
 }

@@ -109,20 +109,20 @@ internal sealed unsafe partial class Wkv7Node
             }
         }
 
-        public void PutValues(float* from, in Task task, int first, int count, Slot to)
+        public void PutValues(float* from, in Task task, int first, int count, GradientSlot to)
         {
             for (int t = 0; t < count; t++)
                 to.Put((long)(first + t) * Channels + task.Head * N + task.From, from + t * task.Stride, task.Rows);
         }
 
-        public void PutTokens(float* from, int first, int count, int head, Slot to)
+        public void PutTokens(float* from, int first, int count, int head, GradientSlot to)
         {
             for (int t = 0; t < count; t++)
                 to.Put((long)(first + t) * Channels + head * N, from + t * Quantities * Width, N);
         }
 
         /// <summary>Where a task that has not all rows leaves a sum: [parts, quantities, tokens, channels].</summary>
-        public Slot PartialOf(float* partials, in Task task, int quantity) => new() { To = partials + ((long)task.Part * Quantities + quantity) * Tokens * Channels };
+        public GradientSlot PartialOf(float* partials, in Task task, int quantity) => new() { To = partials + ((long)task.Part * Quantities + quantity) * Tokens * Channels };
 
         /// <summary>The gradient of the decay to that of its logarithm.</summary>
         public void ScaleByDecay(float* sums, float* token, int count)
@@ -141,7 +141,7 @@ internal sealed unsafe partial class Wkv7Node
             new Span<float>(to + filled * Width, (padded - filled) * Width).Clear();
         }
 
-        public void StoreRows(float* from, int first, int rows, Slot to)
+        public void StoreRows(float* from, int first, int rows, GradientSlot to)
         {
             for (int i = 0; i < rows; i++)
                 to.Put((long)(first + i) * N, from + i * Width, N);
@@ -152,7 +152,7 @@ internal sealed unsafe partial class Wkv7Node
         {
             if (N != Width)
             {
-                StoreRows(from, first, rows, new Slot { To = to });
+                StoreRows(from, first, rows, new GradientSlot { To = to });
                 return;
             }
             for (int j = 0; j < rows * N; j += Simd.Width)

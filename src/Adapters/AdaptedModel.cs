@@ -63,7 +63,7 @@ public sealed class AdaptedModel : FineTuning
         IReadOnlyList<InitialState> states = config.TrainStates ? model.InitialStates : [];
         _warnings = selector.Warnings;
         (string Name, Shape Shape)[] layout = [.. _adapters.SelectMany(a => a.Tensors.Select(t => (PeftKeys.Of(a.Layer.Path, t.Name), t.Shape))),
-            .. saved.Select(w => (PeftKeys.Prefix + w.Name, w.Value.Shape)), .. states.Select(s => (PeftKeys.Prefix + s.Name, s.Shape))];
+            .. saved.Select(w => (PeftKeys.Prefix + ModuleNames.NameOf(model, w), w.Value.Shape)), .. states.Select(s => (PeftKeys.Prefix + s.Name, s.Shape))];
         check?.Invoke(this, layout);
         Parameters = Reserve(model.Device, layout);
         int at = 0;
@@ -119,7 +119,7 @@ public sealed class AdaptedModel : FineTuning
     {
         IReadOnlyDictionary<string, string> stored = new Dictionary<string, string>();
         AdapterConfig config = files.ConfigFor(model);
-        var adapted = new AdaptedModel(model, adjust?.Invoke(config) ?? config, (fresh, layout) => stored = files.Match(layout, fresh.Stems));
+        var adapted = new AdaptedModel(model, adjust?.Invoke(config) ?? config, (fresh, layout) => stored = files.Match(model, layout, fresh.Stems));
         try
         {
             foreach (Parameter parameter in adapted.Parameters.Parameters)

@@ -46,12 +46,13 @@ public abstract class AdapterFiles : IDisposable
 
     /// <summary>The file's name of each expected tensor, after checking that the file holds exactly these, in these shapes.</summary>
     /// <exception cref="ModelFileException">PF006 a tensor is missing; PF007 one belongs nowhere; PF008 two are the same; TS002 another shape.</exception>
-    internal IReadOnlyDictionary<string, string> Match(IReadOnlyList<(string Name, Shape Shape)> expected, IReadOnlySet<string> stems)
+    internal IReadOnlyDictionary<string, string> Match(CausalModel model, IReadOnlyList<(string Name, Shape Shape)> expected, IReadOnlySet<string> stems)
     {
         Dictionary<string, string> stored = [];
+        Func<string, string> keyOf = KeysFor(model, stems);
         foreach (string name in Tensors.Tensors.Keys)
         {
-            string key = KeyOf(name, stems);
+            string key = keyOf(name);
             if (!stored.TryAdd(key, name))
                 throw new ModelFileException("PF008", Tensors.Path, $"'{Echo.Name(name)}' and '{Echo.Name(stored[key])}' are the same tensor; does the file hold two adapters?");
         }
@@ -69,8 +70,8 @@ public abstract class AdapterFiles : IDisposable
         return stored;
     }
 
-    /// <summary>The name that an <see cref="AdaptedModel"/> gives the tensor of a name in the file.</summary>
-    protected abstract string KeyOf(string name, IReadOnlySet<string> stems);
+    /// <summary>Tells the name that an <see cref="AdaptedModel"/> gives a tensor by its name in the file; <paramref name="stems"/> are the first words of the method's tensors.</summary>
+    protected abstract Func<string, string> KeysFor(CausalModel model, IReadOnlySet<string> stems);
 
     private static string Some(string[] names) => string.Join(", ", names.Take(5).Select(n => Echo.Name(n))) + (names.Length > 5 ? ", …" : "");
 }

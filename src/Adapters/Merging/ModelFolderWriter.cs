@@ -1,12 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Marrow.Engine;
-using Marrow.Engine.Layers;
 using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.PyTorch;
+using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Adapters.Merging;
@@ -17,7 +16,7 @@ namespace Marrow.Adapters.Merging;
 /// </summary>
 public static class ModelFolderWriter
 {
-    private const int PieceElements = 1 << 20;
+    private const double UsualNormEps = 1e-5, UsualHeadNormEps = 64e-5;
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 2, NewLine = "\n" };
 
     /// <summary>
@@ -33,15 +32,17 @@ public static class ModelFolderWriter
             throw new MarrowException("AD012", $"{path}: is what the model came from; write it elsewhere. [AD012]");
         if ((model.Linears.FirstOrDefault(l => l.Adapter is not null)?.Path ?? model.InitialStates.FirstOrDefault(s => s.Trained is not null)?.Name) is { } adapted)
             throw new MarrowException("AD012", $"{adapted} has an adapter attached, which the written model would lack; merge it first. [AD012]");
-        TensorToWrite[] tensors = [.. model.Weights.Select(w => ToWrite(w, storeAs ?? StoredType(w, source))), .. Unread(model, source, storeAs)];
+        using var stored = new ModelTensors(model, source, storeAs);
+        TensorToWrite[] official = [.. stored.Tensors.Keys.Select(n => TensorToWrite.Copy(stored, n))];
         if (IsFile(path))
         {
-            if (model is not Rwkv)
-                throw new MarrowException("AD012", $"{path}: only RWKV models are .pth files, and this is a {model.ModelType} model; give a folder to write. [AD012]");
-            PthWriter.Write(path, tensors);
+            RequireFile(path, model);
+            PthWriter.Write(path, official);
             return;
         }
-        string? config = Config(model, tensors);
+        // A Hugging Face folder of RWKV keeps its names and its configuration.
+        IEnumerable<TensorToWrite> tensors = model.Config is RwkvConfig { Naming: { } naming } ? FlaWriter.Tensors(stored, naming) : official;
+        string? config = Config(model, official);
         AtomicFolder.Write(path, folder =>
         {
             if (config is not null)
@@ -55,43 +56,18 @@ public static class ModelFolderWriter
     /// <summary>Whether a path means one file, not a folder.</summary>
     public static bool IsFile(string path) => Path.GetExtension(path).Equals(".pth", StringComparison.OrdinalIgnoreCase);
 
-    // Other programs ask for these although nothing reads them: RWKV-7's first block has no value residual, but its newest files have its tensors.
-    private static IEnumerable<TensorToWrite> Unread(CausalModel model, ModelFolder? source, DType? storeAs)
+    private static void RequireFile(string path, CausalModel model)
     {
-        if (model is not Rwkv || source is null)
-            yield break;
-        foreach (TensorInfo tensor in source.Tensors.Tensors.Values.Where(t => model.Config.IsDerived(t.Name)))
-            yield return TensorToWrite.FromFloats(tensor.Name, tensor.Shape, source.Tensors.ReadFloats(tensor.Name), storeAs ?? tensor.DType);
-    }
-
-    private static DType StoredType(Weight weight, ModelFolder? source)
-    {
-        if (source is null)
-            return weight.Value.DType;
-        if (source.Tensors.Tensors.TryGetValue(weight.Name, out TensorInfo? info))
-            return info.DType;
-        // An untied head is stored as the embedding that it was copied from, a state that the source does not have as it is trained.
-        return weight.Name == "lm_head.weight" ? source.Tensors.Require("model.embed_tokens.weight").DType : weight.Value.DType;
-    }
-
-    private static TensorToWrite ToWrite(Weight weight, DType type)
-    {
-        Tensor value = weight.Value;
-        long[] shape = [.. Enumerable.Range(0, value.Shape.Rank).Select(i => (long)value.Shape[i])];
-        return new TensorToWrite(weight.Name, type, shape, stream =>
-        {
-            var floats = new float[Math.Min(PieceElements, value.Shape.Count)];
-            for (long at = 0; at < value.Shape.Count; at += PieceElements)
-            {
-                int n = (int)Math.Min(PieceElements, value.Shape.Count - at);
-                value.ReadFloats(floats.AsSpan(0, n), at);
-                TensorToWrite.FromFloats(weight.Name, [n], floats.AsMemory(0, n), type).Write(stream);
-            }
-        });
+        if (model.Config is not RwkvConfig rwkv)
+            throw new MarrowException("AD012", $"{path}: only RWKV models are .pth files, and this is a {model.ModelType} model; give a folder to write. [AD012]");
+        // Such a file has no configuration: whoever reads it takes the usual values.
+        if (rwkv.NormEps != UsualNormEps || rwkv.HeadNormEps != UsualHeadNormEps)
+            throw new MarrowException("AD012", $"{path}: a .pth file of RWKV means norms with epsilons of {UsualNormEps} and {UsualHeadNormEps} (over heads), and this model has {rwkv.NormEps} and {rwkv.HeadNormEps}; "
+                + "give a folder to write. [AD012]");
     }
 
     // The original's text where nothing in it is changed by the weights: keys that are unknown here stay as they are. An RWKV model needs none.
-    private static string? Config(CausalModel model, TensorToWrite[] tensors)
+    private static string? Config(CausalModel model, IReadOnlyList<TensorToWrite> tensors)
     {
         string? raw = model.Config.RawJson;
         if (raw is null && model.Config is not LlamaConfig)

@@ -1,6 +1,8 @@
 using System.Globalization;
 using Marrow.Adapters.Targets;
 using Marrow.Engine;
+using Marrow.Engine.Layers;
+using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.Safetensors;
 
@@ -87,17 +89,17 @@ public sealed class PeftFolder : AdapterFiles
             throw new MarrowException("AD013", $"A PEFT folder cannot hold the recurrent states that are trained beside this {adapted.Config.Method.Name} adapter ({adapted.States[0].State.Name} …), "
                 + "PEFT would leave them out; write an RWKV-PEFT file (output.adapter_format: rwkv-peft). [AD013]");
         // PEFT copies and loads modules whole.
-        foreach (TrainedWeight saved in adapted.Saved)
+        foreach (Weight weight in adapted.Saved.Select(s => s.Weight))
         {
-            string path = TargetSelector.PathOf(saved.Weight.Name);
-            if (path == saved.Weight.Name || adapted.Model.Weights.Any(w => TargetSelector.PathOf(w.Name) == path && adapted.Saved.All(s => s.Weight != w)))
-                throw new MarrowException("AD013", $"A PEFT folder holds modules trained whole, and '{saved.Weight.Name}' is no whole module; PEFT would leave it out. "
+            string path = ModuleNames.PathOf(adapted.Model, weight);
+            if (!ModuleNames.HasModule(weight) || adapted.Model.Weights.Any(w => ModuleNames.PathOf(adapted.Model, w) == path && adapted.Saved.All(s => s.Weight != w)))
+                throw new MarrowException("AD013", $"A PEFT folder holds modules trained whole, and '{weight.Name}' is no whole module; PEFT would leave it out. "
                     + "Write an RWKV-PEFT file (output.adapter_format: rwkv-peft), or leave it out of what is trained. [AD013]");
         }
     }
 
     /// <inheritdoc/>
-    protected override string KeyOf(string name, IReadOnlySet<string> stems) => PeftKeys.Normalise(name, stems, Config.Method.FormerNames);
+    protected override Func<string, string> KeysFor(CausalModel model, IReadOnlySet<string> stems) => name => PeftKeys.Normalise(name, stems, Config.Method.FormerNames);
 
     private static string Card(AdaptedModel adapted, string? baseModel) => string.Create(CultureInfo.InvariantCulture, $"""
         ---

@@ -43,6 +43,9 @@ internal sealed class RwkvPeftContents
     /// <summary>Whether the layers carry LoRA factors, whose scale the file does not hold.</summary>
     public bool IsLora => _lora.Count > 0;
 
+    /// <summary>The adapted layers, by their official paths.</summary>
+    public IEnumerable<string> Layers => IsLora ? _lora.Keys : _blocks.Keys;
+
     /// <summary>Tensors that take the place of the model's own, under their names there.</summary>
     public IReadOnlyList<string> Saved => _saved;
 
@@ -60,12 +63,12 @@ internal sealed class RwkvPeftContents
             || (own.Any(n => LastOf(n) == "time_state") && !own.Contains("blocks.0.att.key.weight"));
     }
 
-    /// <summary>The adapter's settings; LoRA with <paramref name="alpha"/>, Bat tied by inputs.</summary>
+    /// <summary>The adapter's settings; LoRA with <paramref name="alpha"/>, Bat tied by inputs. <paramref name="pathOf"/> gives the path of a layer in the model.</summary>
     /// <exception cref="ModelFileException">RP005 shapes that do not belong together.</exception>
-    public AdapterConfig Config(double? alpha)
+    public AdapterConfig Config(double? alpha, Func<string, string> pathOf)
     {
-        AdapterConfig config = IsLora ? Lora(alpha) : _blocks.Count > 0 ? Blocked() : new StateConfig();
-        ModulePattern? layers = IsLora ? new([.. _lora.Keys]) : _blocks.Count > 0 ? new([.. _blocks.Keys]) : null;
+        AdapterConfig config = IsLora ? Lora(alpha, pathOf) : _blocks.Count > 0 ? Blocked() : new StateConfig();
+        ModulePattern? layers = config.AdaptsLayers ? new([.. Layers.Select(pathOf)]) : null;
         return config with { TrainStates = _states, TaskType = null, Targets = new TargetSelection { TargetModules = layers, ModulesToSave = _saved } };
     }
 
@@ -99,7 +102,7 @@ internal sealed class RwkvPeftContents
         }
     }
 
-    private LoraConfig Lora(double? alpha)
+    private LoraConfig Lora(double? alpha, Func<string, string> pathOf)
     {
         var ranks = new List<(string Layer, int Rank)>();
         foreach ((string layer, (TensorInfo? a, TensorInfo? b)) in _lora)
@@ -115,7 +118,7 @@ internal sealed class RwkvPeftContents
         {
             R = usual,
             LoraAlpha = alpha ?? usual,
-            RankPattern = new([.. ranks.Where(r => r.Rank != usual).Select(r => (System.Text.RegularExpressions.Regex.Escape(r.Layer), (double)r.Rank))]),
+            RankPattern = new([.. ranks.Where(r => r.Rank != usual).Select(r => (System.Text.RegularExpressions.Regex.Escape(pathOf(r.Layer)), (double)r.Rank))]),
         };
     }
 

@@ -1,9 +1,9 @@
 using System.Globalization;
 using Marrow.Adapters.Methods;
 using Marrow.Adapters.Peft;
+using Marrow.Adapters.Targets;
 using Marrow.Engine;
 using Marrow.Engine.Models;
-using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.PyTorch;
@@ -26,7 +26,7 @@ public sealed class RwkvPeftFile : AdapterFiles
         (_contents, _alpha, _warnings) = (new RwkvPeftContents(file.Tensors), alpha, [.. file.Warnings]);
         if (alpha is not null && !_contents.IsLora)
             throw new ModelFileException("RP006", file.Tensors.Path, "holds no LoRA factors, which alone have a lora_alpha; leave it out");
-        Config = _contents.Config(alpha);
+        Config = _contents.Config(alpha, layer => layer);
     }
 
     /// <inheritdoc/>
@@ -72,7 +72,13 @@ public sealed class RwkvPeftFile : AdapterFiles
     public static void Write(string path, AdaptedModel adapted)
     {
         RequireWritable(adapted);
-        PthWriter.Write(path, [.. adapted.Parameters.Parameters.Select(p => TensorFiles.ToWrite(NameOf(p), p.Value, 0, p.Value.Shape))]);
+        // In the order of the parameters.
+        IEnumerable<string> names =
+        [
+            .. adapted.Adapters.SelectMany(a => a.Tensors.Select(t => $"{ModuleNames.OfficialPath(a.Layer)}.{(t.Name == MissKeys.Tensor ? BatRowConfig.Tensor : t.Name.Split('.')[0])}")),
+            .. adapted.Saved.Select(s => s.Weight.Name), .. adapted.States.Select(s => s.State.Name),
+        ];
+        PthWriter.Write(path, [.. names.Zip(adapted.Parameters.Parameters, (name, p) => TensorFiles.ToWrite(name, p.Value, 0, p.Value.Shape))]);
     }
 
     /// <summary>Checks that RWKV-PEFT has such an adapter.</summary>
@@ -110,30 +116,34 @@ public sealed class RwkvPeftFile : AdapterFiles
         if (unknown.Length > 0)
             throw new ModelFileException("RP007", Path, $"'{Echo.Name(unknown[0])}'{(unknown.Length > 1 ? $" and {unknown.Length - 1} more tensors are" : " is")} neither an adapter's nor a weight of this "
                 + $"{model.ModelType} model{NearNames.Hint(unknown[0], weights)}; give the model that it was trained on");
-        if (_contents.Saved.FirstOrDefault(n => Config.Targets.TargetModules?.Names?.Contains(Targets.TargetSelector.PathOf(n)) == true) is { } both)
+        if (_contents.Layers.Select(l => l + ".weight").FirstOrDefault(_contents.Saved.Contains) is { } both)
             throw new ModelFileException("RP008", Path, $"adapts a layer and holds its weight '{Echo.Name(both)}' too; only one of them can be meant");
-        return _contents.IsBat && IsTiedByOutputs(model) ? new BatConfig { R = Config.R, TrainStates = Config.TrainStates, TaskType = Config.TaskType, Targets = Config.Targets } : Config;
+        Dictionary<string, string> paths = Paths(model);
+        AdapterConfig config = _contents.Config(_alpha, layer => paths.GetValueOrDefault(layer, layer));
+        return _contents.IsBat && IsTiedByOutputs(model) ? new BatConfig { R = config.R, TrainStates = config.TrainStates, TaskType = config.TaskType, Targets = config.Targets } : config;
     }
 
     /// <inheritdoc/>
-    protected override string KeyOf(string name, IReadOnlySet<string> stems)
+    protected override Func<string, string> KeysFor(CausalModel model, IReadOnlySet<string> stems)
     {
-        string plain = RwkvPeftContents.Plain(name);
-        int dot = plain.LastIndexOf('.') + 1;
-        return PeftKeys.Prefix + (plain[dot..] switch
+        Dictionary<string, string> paths = Paths(model), weights = model.Weights.ToDictionary(w => w.Name, w => ModuleNames.NameOf(model, w));
+        string block = stems.Contains(MissKeys.Tensor) ? MissKeys.Tensor : BatRowConfig.Tensor;
+        return name =>
         {
-            "lora_A" or "lora_B" => plain + ".weight",
-            "disha" or "bone" => plain[..dot] + (stems.Contains(MissKeys.Tensor) ? MissKeys.Tensor : BatRowConfig.Tensor),
-            _ => plain,
-        });
+            string plain = RwkvPeftContents.Plain(name);
+            int dot = plain.LastIndexOf('.');
+            string layer = dot < 0 ? "" : paths.GetValueOrDefault(plain[..dot], plain[..dot]), last = plain[(dot + 1)..];
+            return PeftKeys.Prefix + (last switch
+            {
+                "lora_A" or "lora_B" => $"{layer}.{last}.weight",
+                "disha" or "bone" => $"{layer}.{block}",
+                _ => weights.GetValueOrDefault(plain, plain),
+            });
+        };
     }
 
-    private static string NameOf(Parameter parameter)
-    {
-        string name = parameter.Name[PeftKeys.Prefix.Length..];
-        return name.EndsWith(".lora_A.weight", StringComparison.Ordinal) || name.EndsWith(".lora_B.weight", StringComparison.Ordinal) ? name[..name.LastIndexOf('.')]
-            : name.EndsWith("." + MissKeys.Tensor, StringComparison.Ordinal) ? name[..^MissKeys.Tensor.Length] + BatRowConfig.Tensor : name;
-    }
+    // The layers' paths in the model by their official ones: a Hugging Face model may call them otherwise.
+    private static Dictionary<string, string> Paths(CausalModel model) => model.Linears.ToDictionary(ModuleNames.OfficialPath, l => l.Path);
 
     // RWKV-PEFT's present form delegates to PEFT, whose blocks belong to outputs. Square layers cannot tell.
     private bool IsTiedByOutputs(CausalModel model)
@@ -141,7 +151,7 @@ public sealed class RwkvPeftFile : AdapterFiles
         bool byInputs = true, byOutputs = true;
         foreach ((string path, TensorInfo block) in _contents.Blocks)
         {
-            if (model.Linears.FirstOrDefault(l => l.Path == path) is not { } layer)
+            if (model.Linears.FirstOrDefault(l => ModuleNames.OfficialPath(l) == path) is not { } layer)
                 continue;
             long channels = block.Shape[0] * Config.R;
             (byInputs, byOutputs) = (byInputs && channels == layer.Inputs, byOutputs && channels == layer.Outputs);

@@ -33,13 +33,13 @@ public sealed partial class TargetSelector
         if (selection.ExcludeModules is { IsAllLinear: true })
             throw new MarrowException("AD002", "exclude_modules: all-linear would leave nothing to adapt; give a list of names or an expression. [AD002]");
         // A tied head is a module of its own all the same.
-        string head = PathOf(model.Head.Name) is "model.embed_tokens" ? "lm_head" : PathOf(model.Head.Name);
-        _paths = [.. model.Weights.Select(w => PathOf(w.Name)).Append(head).Distinct()];
+        string head = ModuleNames.PathOf(model, model.Head) is var path && path == "model.embed_tokens" ? "lm_head" : path;
+        _paths = [.. model.Weights.Select(w => ModuleNames.PathOf(model, w)).Append(head).Distinct()];
         _layerNumber = [.. (selection.LayersPattern is { Count: > 0 } lists ? lists : ["[^.]*"])
             .Select(list => ModulePattern.Compile($@"\A(?:.*\.)?(?:{list})\.(\d+)\.", list))];
         foreach (string name in selection.ModulesToSave)
         {
-            if (name.Length == 0 || !(_paths.Any(path => path.EndsWith(name, StringComparison.Ordinal)) || model.Weights.Any(w => w.Name == name)))
+            if (name.Length == 0 || !(_paths.Any(p => p.EndsWith(name, StringComparison.Ordinal)) || model.Weights.Any(w => w.Name == name)))
                 throw new MarrowException("AD007", $"modules_to_save: no module is called '{Echo.Name(name)}'{NearNames.Hint(name, _paths.Select(Ending).Distinct())} "
                     + $"There are {string.Join(", ", _paths.Where(p => !IsNumbered(p)))}, and in the layers {string.Join(", ", _paths.Where(IsNumbered).Select(Ending).Distinct())}. [AD007]");
         }
@@ -52,7 +52,7 @@ public sealed partial class TargetSelector
     /// <exception cref="MarrowException">AD003 none; AD004 the selection means a module that cannot be adapted.</exception>
     public IReadOnlyList<LinearLayer> Layers()
     {
-        LinearLayer[] chosen = [.. _model.Linears.Where(l => IsTarget(l.Path))];
+        LinearLayer[] chosen = [.. _model.Linears.Where(l => IsTarget(l.Path) && !_selection.ModulesToSave.Contains(l.Weight.Name))];
         if (!_targets.IsAllLinear)
             RefuseOthers();
         string[] idle = [.. (_targets.Names ?? []).Where(name => !_model.Linears.Any(l => ModulePattern.IsAt(l.Path, name)))];
@@ -74,7 +74,7 @@ public sealed partial class TargetSelector
         // PEFT gives the saved module a copy of its own; a shared matrix would change with it.
         if (IsSaved("lm_head") || IsSaved("model.embed_tokens"))
             _model.Untie();
-        return [.. _model.Weights.Where(w => IsSaved(PathOf(w.Name)) || _selection.ModulesToSave.Contains(w.Name))];
+        return [.. _model.Weights.Where(w => IsSaved(ModuleNames.PathOf(_model, w)) || _selection.ModulesToSave.Contains(w.Name))];
     }
 
     /// <summary>
@@ -90,20 +90,19 @@ public sealed partial class TargetSelector
     internal static bool IsCountedByPeft(IReadOnlyList<LinearLayer> layers) => layers.All(l => PeftLayerNumber().IsMatch(l.Path));
 
     /// <summary>
-    /// PEFT's defaults (spec/adapters.md §4.4). RWKV's are RWKV-PEFT's, every matrix of both mixings: PEFT's table means the same ones by the names that its
-    /// RWKV-7 has, and knows RWKV-6 not at all.
+    /// PEFT's defaults (spec/adapters.md §4.4). RWKV's are RWKV-PEFT's, every matrix of both mixings: PEFT's table means the same ones of RWKV-7, and knows
+    /// RWKV-6 not at all.
     /// </summary>
     private static ModulePattern DefaultFor(string modelType) => modelType switch
     {
         "llama" or "mistral" or "qwen2" or "qwen3" or "gemma2" or "gemma3_text" => new ModulePattern("q_proj", "v_proj"),
-        "rwkv7" => new ModulePattern("receptance", "key", "value", "output"),
-        "rwkv6" => new ModulePattern("receptance", "key", "value", "output", "gate"),
+        "rwkv7" or "rwkv6" => new ModulePattern(ModulePattern.AllLinear),
         _ => throw new MarrowException("AD002", $"target_modules is not given, and model type '{Echo.Name(modelType)}' has no default; name the layers to adapt, or all-linear. [AD002]"),
     };
 
     private bool IsTarget(string path)
     {
-        if (_selection.ExcludeModules?.Matches(path) == true || IsSaved(path) || _selection.ModulesToSave.Contains(path + ".weight") || !_targets.Matches(path))
+        if (_selection.ExcludeModules?.Matches(path) == true || IsSaved(path) || !_targets.Matches(path))
             return false;
         return _selection.LayersToTransform is not { Count: > 0 } numbers || (LayerOf(path) is { } layer && numbers.Contains(layer));
     }
@@ -145,10 +144,6 @@ public sealed partial class TargetSelector
     private string[] Endings() => [.. _model.Linears.Select(l => Ending(l.Path)).Distinct()];
 
     private static string Ending(string path) => path[(path.LastIndexOf('.') + 1)..];
-
-    /// <summary>The module of a weight; RWKV's mixes and decays are no module's, they stand for themselves.</summary>
-    internal static string PathOf(string weight) => weight.EndsWith(".weight", StringComparison.Ordinal) || weight.EndsWith(".bias", StringComparison.Ordinal)
-        ? weight[..weight.LastIndexOf('.')] : weight;
 
     private static bool IsNumbered(string path) => LayerNumber().IsMatch(path);
 

@@ -1,0 +1,70 @@
+using Marrow.Engine.Layers;
+using Marrow.Engine;
+using Marrow.Engine.Models;
+using Marrow.Formats;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Adapters.Merging;
+
+/// <summary>
+/// The weights of a model in memory as a file would hold them: each in the type that it has in <c>source</c> (where the model came from), or in memory
+/// where there is none, or all as <c>storeAs</c>. It owns neither.
+/// </summary>
+internal sealed class ModelTensors : ITensorSource
+{
+    private readonly Dictionary<string, Weight> _weights;
+    private readonly ITensorSource? _unread;
+
+    public ModelTensors(CausalModel model, ModelFolder? source, DType? storeAs)
+    {
+        Path = source?.Path ?? model.ModelType;
+        _weights = model.Weights.ToDictionary(w => w.Name);
+        var tensors = new Dictionary<string, TensorInfo>();
+        foreach (Weight weight in model.Weights)
+            Add(weight.Name, storeAs ?? StoredType(weight, source), TensorFiles.Dimensions(weight.Value.Shape));
+        // Other programs ask for these although nothing reads them: RWKV-7's first block has no value residual, but its newest files have its tensors.
+        _unread = model is Rwkv ? source?.Tensors : null;
+        foreach (TensorInfo tensor in _unread?.Tensors.Values.Where(t => model.Config.IsDerived(t.Name)) ?? [])
+            Add(tensor.Name, storeAs ?? tensor.DType, tensor.Shape);
+        Tensors = tensors;
+
+        void Add(string name, DType type, IReadOnlyList<long> shape) => tensors.Add(name, new TensorInfo(name, type, shape, type.Bytes(shape.Aggregate(1L, (a, b) => a * b))));
+    }
+
+    public string Path { get; }
+
+    public IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+
+    public IReadOnlyDictionary<string, string> Metadata { get; } = new Dictionary<string, string>();
+
+    public void Read(string name, long byteOffset, Span<byte> destination)
+    {
+        TensorInfo info = this.Require(name);
+        int size = info.DType.Bits() / 8, count = destination.Length / size;
+        if (byteOffset % size != 0 || destination.Length % size != 0)
+            throw new ArgumentException($"{name} is read in whole elements of {size} bytes", nameof(byteOffset));
+        var values = new float[count];
+        if (_weights.TryGetValue(name, out Weight? weight))
+            weight.Value.ReadFloats(values, byteOffset / size);
+        else
+            _unread!.ReadFloats(name, byteOffset / size, values);
+        using var stored = new MemoryStream(destination.Length);
+        TensorToWrite.FromFloats(name, [count], values, info.DType).Write(stored);
+        stored.GetBuffer().AsSpan(0, destination.Length).CopyTo(destination);
+    }
+
+    public void Dispose()
+    {
+    }
+
+    private static DType StoredType(Weight weight, ModelFolder? source)
+    {
+        if (source is null)
+            return weight.Value.DType;
+        if (source.Tensors.Tensors.TryGetValue(weight.Name, out TensorInfo? info))
+            return info.DType;
+        // An untied head is stored as the embedding that it was copied from, a state that the source does not have as it is trained.
+        return weight.Name == "lm_head.weight" ? source.Tensors.Require("model.embed_tokens.weight").DType : weight.Value.DType;
+    }
+}

@@ -1,7 +1,9 @@
 using System.Text.Json;
 using Marrow.Adapters.Merging;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Layers;
 using Marrow.Engine.Models;
+using Marrow.Engine.Training;
 using Marrow.Formats.Rwkv;
 
 namespace Marrow.Host.Tests.Training;
@@ -96,6 +98,13 @@ public class RwkvAdapterTests
             ModelType = "rwkv7", Version = 7, VocabularySize = TinyModel.Vocabulary, HiddenSize = 32, IntermediateSize = 64, LayerCount = 2, HeadSize = 8,
             DecayRank = 4, RateRank = 4, ValueRank = 4, GateRank = 4, MaxPositions = int.MaxValue,
         }, 5);
+        // A fresh model's output projections are zero, and nothing before them would be learned at first.
+        foreach (LinearLayer layer in model.Linears)
+        {
+            var values = new float[layer.Weight.Value.Shape.Count];
+            new SeededRandom(7, (ulong)layer.Path.Length).FillNormal(values, 0.2f);
+            layer.Weight.Value.Upload<float>(values);
+        }
         ModelFolderWriter.Write(folder["model"], model);
     }
 

@@ -40,8 +40,8 @@ public sealed class Trainer : IDisposable
         options.Validate();
         CheckThereIsWork(parameters, data, options);
         (_model, _data, _evaluationData, Parameters, Options) = (model, data, evaluation, parameters, options);
-        if (options.SegmentLength is not null && !model.CarriesState)
-            throw new MarrowException("TR006", $"training.segment_length is set, but a {model.ModelType} model has no recurrent state to carry from segment to segment; leave it out, or take an RWKV model. [TR006]");
+        if (options.SegmentLength is not null)
+            RequireCarriedState(model);
         model.ActivationCheckpointing = options.ActivationCheckpointing;
         Packing? packing = options.PackedLength is { } length ? new Packing(length) : null;
         _plan = new BatchPlan(data, new DataOrder(data.Count, options.Seed, options.Shuffle), options.BatchSize, packing);
@@ -259,6 +259,15 @@ public sealed class Trainer : IDisposable
         {
             // The loop sees the cancellation and ends the run in order.
         }
+    }
+
+    /// <summary>Throws where a model cannot be trained in segments.</summary>
+    /// <exception cref="MarrowException">TR006: it has no state to carry from one to the next.</exception>
+    public static void RequireCarriedState(CausalModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if (!model.CarriesState)
+            throw new MarrowException("TR006", $"training.segment_length is set, but a {model.ModelType} model has no recurrent state to carry from segment to segment; leave it out, or take an RWKV model. [TR006]");
     }
 
     private static void CheckThereIsWork(ParameterSet parameters, TokenDataset data, TrainingOptions options)

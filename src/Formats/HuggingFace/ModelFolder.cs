@@ -65,7 +65,7 @@ public sealed class ModelFolder : IDisposable
         if (!File.Exists(config) && !ModelWeights.ArePresent(path))
             throw new ModelFileException("HF001", config, "config.json is missing; give a folder that holds a Hugging Face model, or an RWKV checkpoint");
         if (!File.Exists(config))
-            return With(ModelWeights.OfFolder(path), weights => new ModelFolder(path, path, RwkvConfig.IsPresent(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
+            return With(ModelWeights.OfFolder(path), weights => new ModelFolder(path, path, RwkvConfig.IsAnyVersion(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
                 : throw new ModelFileException("HF001", config, "config.json is missing, and the weights are not an RWKV model's, which would need none; give a folder that holds a Hugging Face model"), weights));
         ModelConfig read = ModelConfigFile.Read(config);
         return With(ModelWeights.OfFolder(path), weights => new ModelFolder(path, path, read is RwkvConfig rwkv ? ModelConfigFile.Complete(rwkv, weights.Tensors) : read, weights));
@@ -77,8 +77,8 @@ public sealed class ModelFolder : IDisposable
         string directory = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
         if (System.IO.Path.GetFileName(path) is SafetensorsFolder.SingleFile or SafetensorsFolder.IndexFile && File.Exists(In(directory, "config.json")))
             return Open(directory);
-        return With(ModelWeights.OfFile(path), weights => new ModelFolder(path, directory, RwkvConfig.IsPresent(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
-            : throw new ModelFileException("HF013", path, "this file alone is no RWKV model; give the folder that holds config.json and the weights"), weights));
+        return With(ModelWeights.OfFile(path), weights => new ModelFolder(path, directory, RwkvConfig.IsAnyVersion(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
+            : throw new ModelFileException("HF013", path, "holds no RWKV model, which alone can be one file; give the folder that holds config.json and the weights (an adapter is named beside its base model)"), weights));
     }
 
     private static ModelFolder With(ModelWeights weights, Func<ModelWeights, ModelFolder> make)

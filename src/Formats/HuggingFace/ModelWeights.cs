@@ -51,14 +51,15 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
             [] => throw new ModelFileException("HF014", folder, File.Exists(Path.Combine(folder, "pytorch_model.bin.index.json"))
                 ? "holds its weights only as several .bin files; save it again as safetensors"
                 : $"holds no weights: neither {SafetensorsFolder.SingleFile} nor {SafetensorsFolder.IndexFile}; {Remedy}"),
-            var files => throw new ModelFileException("HF014", folder, $"holds {files.Length} weight files ({string.Join(", ", files.Take(5).Select(f => Echo.Name(Path.GetFileName(f))))}); give the path of the one that is meant"),
+            var files => throw new ModelFileException("HF014", folder, $"holds {files.Count} weight files ({string.Join(", ", files.Take(5).Select(f => Echo.Name(Path.GetFileName(f))))}); give the path of the one that is meant"),
         };
     }
 
     /// <summary>Whether a folder holds any weight file.</summary>
-    public static bool ArePresent(string folder) => SafetensorsFolder.IsPresent(folder) || FilesOf(folder).Length > 0;
+    public static bool ArePresent(string folder) => SafetensorsFolder.IsPresent(folder) || FilesOf(folder).Count > 0;
 
-    private static string[] FilesOf(string folder) =>
+    /// <summary>The weight files that lie in a folder, sorted by name.</summary>
+    public static IReadOnlyList<string> FilesOf(string folder) =>
     [
         .. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors" or ".pth" or ".pt" || Path.GetFileName(f) == "pytorch_model.bin")
             .Order(StringComparer.Ordinal),

@@ -65,6 +65,11 @@ public sealed record RwkvConfig : ModelConfig
     /// <summary>Whether these tensors are an RWKV model's under official names.</summary>
     public static bool IsPresent(ITensorSource tensors) => tensors.Tensors.ContainsKey(First + "att.r_k") || tensors.Tensors.ContainsKey(First + "att.time_maa_x");
 
+    /// <summary>Whether these are an RWKV model's tensors, also of a version that is not supported and that <see cref="Of"/> refuses by its name.</summary>
+    public static bool IsAnyVersion(ITensorSource tensors) => IsPresent(tensors) || IsOlder(tensors);
+
+    private static bool IsOlder(ITensorSource tensors) => tensors.Tensors.ContainsKey(First + "att.time_decay");
+
     /// <summary>Reads the sizes off the tensors, which carry official names.</summary>
     /// <exception cref="ModelFileException">RW001 not an RWKV-6 or RWKV-7 model; RW002 sizes that contradict each other; TS001 a tensor is missing.</exception>
     public static RwkvConfig Of(ITensorSource tensors)
@@ -72,7 +77,7 @@ public sealed record RwkvConfig : ModelConfig
         ArgumentNullException.ThrowIfNull(tensors);
         RwkvNaming? naming = (tensors as FlaTensors)?.Naming;
         int version = tensors.Tensors.ContainsKey(First + "att.r_k") ? 7 : tensors.Tensors.ContainsKey(First + "att.time_maa_x") ? 6
-            : throw new ModelFileException("RW001", tensors.Path, tensors.Tensors.ContainsKey(First + "att.time_decay")
+            : throw new ModelFileException("RW001", tensors.Path, IsOlder(tensors)
                 ? "is an RWKV model of version 4 or 5; versions 6 and 7 are supported"
                 : "is no RWKV model: it has neither blocks.0.att.r_k (RWKV-7) nor blocks.0.att.time_maa_x (RWKV-6)");
         if (version == 7 && tensors.Tensors.Keys.FirstOrDefault(IsResearch) is { } odd)

@@ -25,30 +25,38 @@ internal static class FileInspection
         using ModelWeights? weights = found.Try(() => ModelWeights.OfFile(path));
         if (weights is not null && RwkvPeftFile.IsPresent(weights.Tensors))
             return AdapterInspection.OfFile(path, values, stopping);
-        if (weights is not null && RwkvConfig.IsPresent(weights.Tensors))
+        if (weights is not null && RwkvConfig.IsAnyVersion(weights.Tensors))
             return ModelInspection.OfCheckpoint(path, weights, values, stopping);
         Add(found, weights, values, stopping);
         return found;
     }
 
-    /// <summary>Adds every safetensors file of a folder.</summary>
+    /// <summary>Adds every weight file of a folder.</summary>
     public static void AddEach(Inspection found, string folder, bool values, CancellationToken stopping)
     {
-        foreach (string file in SafetensorsFiles(folder))
+        foreach (string file in ModelWeights.FilesOf(folder))
             AddFile(found, file, values, stopping);
     }
 
+    // Without a configuration: shards without their index, or checkpoints, each of which stands alone.
     private static Inspection Folder(string path, bool values, CancellationToken stopping)
     {
-        if (!SafetensorsFiles(path).Any())
-            throw new MarrowException("IN001", $"{Echo.Name(path, 300)}: holds neither config.json, adapter_config.json nor a .safetensors file; give a model, an adapter or a safetensors file");
-        var found = new Inspection("safetensors folder", path);
-        AddEach(found, path, values, stopping);
-        return found;
+        switch (ModelWeights.FilesOf(path))
+        {
+            case []:
+                throw new MarrowException("IN001", $"{Echo.Name(path, 300)}: holds neither config.json, adapter_config.json nor a .safetensors or .pth file; give a model, an adapter or a weight file");
+            case [var only]:
+                return Of(only, values, stopping);
+            case var files:
+                bool shards = files.All(f => Path.GetExtension(f).Equals(".safetensors", StringComparison.OrdinalIgnoreCase));
+                var found = new Inspection(shards ? "safetensors folder" : "folder of weight files", path);
+                if (shards)
+                    AddEach(found, path, values, stopping);
+                else
+                    found.Try(() => ModelWeights.OfFolder(path));
+                return found;
+        }
     }
-
-    private static IEnumerable<string> SafetensorsFiles(string folder) =>
-        Directory.EnumerateFiles(folder, "*.safetensors").Order(StringComparer.Ordinal);
 
     private static void AddFile(Inspection found, string path, bool values, CancellationToken stopping)
     {

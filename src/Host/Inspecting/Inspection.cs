@@ -18,7 +18,7 @@ internal sealed record InspectedTensor(string Name, string Dtype, IReadOnlyList<
 /// <summary>What was found in a file or folder. Problems are collected, so that one look shows them all.</summary>
 internal sealed class Inspection(string kind, string path)
 {
-    /// <summary>"Hugging Face model", "PEFT adapter", "safetensors file" or "safetensors folder".</summary>
+    /// <summary>"Hugging Face model", "RWKV model", "PEFT adapter", "RWKV-PEFT adapter", or what kind of file or folder it is.</summary>
     public string Kind { get; } = kind;
 
     /// <summary>The file or folder.</summary>

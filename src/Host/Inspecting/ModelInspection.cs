@@ -19,7 +19,7 @@ internal static class ModelInspection
     {
         string json = Path.Combine(path, "config.json");
         using ModelWeights? weights = Opened(path);
-        bool bare = !File.Exists(json) && weights is not null && RwkvConfig.IsPresent(weights.Tensors);
+        bool bare = !File.Exists(json) && weights is not null && RwkvConfig.IsAnyVersion(weights.Tensors);
         var found = new Inspection(bare ? "RWKV model" : "Hugging Face model", path);
         ModelConfig? config = bare ? null : found.Try(() => ModelConfigFile.Read(json));
         string generation = Path.Combine(path, "generation_config.json");

@@ -166,6 +166,8 @@ internal sealed class TrainingPlan : IDisposable
     {
         using var device = new LayoutDevice();
         using CausalModel model = ModelLoader.Build(device, folder.Config, (_, shape) => new Tensor(device, shape));
+        if (job.Training.SegmentLength is not null)
+            Trainer.RequireCarriedState(model);
         long all = model.Weights.Sum(w => w.Value.Shape.Count);
         using FineTuning tuning = Tuning.Of(model, job, warnings);
         return (all, tuning.Parameters.Count, (tuning as AdaptedModel)?.Layers.Count);

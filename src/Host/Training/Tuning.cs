@@ -88,7 +88,7 @@ internal static class Tuning
         if (job.Spec.Adapter is not { InitFrom: { } path } spec || spec.Method == "full")
             return job;
         using AdapterFiles folder = Open(spec, job.Given.Contains("adapter.lora_alpha") ? spec.LoraAlpha : null);
-        if (folder is RwkvPeftFile { LacksAlpha: true })
+        if (spec.Method == "lora" && folder is RwkvPeftFile { LacksAlpha: true })
             throw new MarrowException("TJ003", $"adapter.init_from {Echo.Name(path, 300)} holds LoRA without its scale, as RWKV-PEFT writes it; give the adapter.lora_alpha that it was trained with");
         List<string> differences = [];
         T Settle<T>(string key, T has, T says)

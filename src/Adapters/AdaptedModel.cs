@@ -211,7 +211,7 @@ public sealed class AdaptedModel : FineTuning
     /// <exception cref="MarrowException">AD013 the adapter is none that such files can hold; IO008, IO009 it cannot be written.</exception>
     public override void Save(string path, ModelFolder? source)
     {
-        if (RwkvPeftFile.IsNamed(path))
+        if (ModelFolderWriter.IsFile(path))
             RwkvPeftFile.Write(path, this);
         else
             PeftFolder.Write(path, this, source?.Path);

@@ -41,9 +41,6 @@ public sealed class RwkvPeftFile : AdapterFiles
     /// <summary>Whether the scale of LoRA is open: it is not in the file and was not given.</summary>
     public bool LacksAlpha => _contents.IsLora && _alpha is null;
 
-    /// <summary>Whether a path is one that such a file is written to.</summary>
-    public static bool IsNamed(string path) => System.IO.Path.GetExtension(path).Equals(".pth", StringComparison.OrdinalIgnoreCase);
-
     /// <summary>Whether these are the tensors of such a file, and not of a model, which may have trained states too.</summary>
     public static bool IsPresent(ITensorSource tensors) => RwkvPeftContents.IsPresent(tensors.Tensors.Keys);
 

@@ -94,6 +94,12 @@ public abstract class KernelDevice : Device
     {
         if (args.Length != kernel.Parameters.Length)
             throw new ArgumentException($"{kernel.Name} takes {kernel.Parameters.Length} arguments, not {args.Length}", nameof(args));
+        for (int i = 0; i < args.Length; i++)
+        {
+            // The kernel would read another type's bytes.
+            if (kernel.Fixed[i] is { } type && args[i].Tensor is { } tensor && tensor.DType != type)
+                throw new ArgumentException($"{kernel.Name}: {kernel.Parameters[i].Name} must be {type}, not {tensor}", nameof(args));
+        }
         if (!_variants.TryGetValue(kernel, out List<Variant>? variants))
             _variants[kernel] = variants = [];
         foreach (Variant variant in variants)

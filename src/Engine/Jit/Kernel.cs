@@ -1,4 +1,5 @@
 using System.Reflection;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Jit;
 
@@ -14,6 +15,7 @@ public sealed class Kernel
             ?? throw new ArgumentException($"{method.DeclaringType}.{method.Name} is not marked [Kernel]", nameof(method));
         IsConst = [.. Parameters.Select(p => p.IsDefined(typeof(ConstAttribute)))];
         ElementOf = [.. Parameters.Select(p => GenericElement(p.ParameterType))];
+        Fixed = [.. Parameters.Select(p => FixedElement(p.ParameterType))];
     }
 
     /// <summary>The kernel that is method <paramref name="name"/> of <paramref name="owner"/>. <paramref name="types"/> are its last type parameters, those that no view's element type gives.</summary>
@@ -42,6 +44,11 @@ public sealed class Kernel
 
     /// <summary>For each parameter the position of the type parameter that is its view's element, or −1.</summary>
     internal int[] ElementOf { get; }
+
+    /// <summary>For each parameter the type that its tensor must have, where the view's element is float or int; else null.</summary>
+    internal DType?[] Fixed { get; }
+
+    private static DType? FixedElement(Type type) => type == typeof(View<float>) ? DType.F32 : type == typeof(View<int>) ? DType.I32 : null;
 
     private static int GenericElement(Type type) =>
         type.IsGenericType && type.GetGenericTypeDefinition() == typeof(View<>) && type.GetGenericArguments()[0] is { IsGenericParameter: true } element

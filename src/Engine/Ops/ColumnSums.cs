@@ -1,14 +1,15 @@
 using Marrow.Engine.Autograd;
+using Marrow.Engine.Cpu;
 using Marrow.Engine.Devices;
 using Marrow.Engine.Jit;
 
 namespace Marrow.Engine;
 
 /// <summary>
-/// Sums down the columns of a tall matrix on a device, without atomics: an op's kernel sums chunks of rows, the second pass here adds the
-/// chunks in order. How rows are cut depends on the shape alone, so a sum has the same bits in every run.
+/// Sums down the columns of a tall matrix, without atomics: an op's kernel or body sums chunks of rows, the second pass here adds the
+/// chunks in order. How rows are cut depends on the shape alone, so a sum has the same bits in every run and whatever the thread count.
 /// </summary>
-internal static class ColumnSums
+internal static unsafe class ColumnSums
 {
     private const int MostChunks = 512, LeastRows = 16;
 
@@ -25,6 +26,23 @@ internal static class ColumnSums
     public static void Finish(KernelDevice gpu, Tensor partials, Tensor sum, bool accumulate) =>
         gpu.Launch(AddChunks, gpu.Over(partials.Shape.Last), partials, sum, partials.Shape.Rows, partials.Shape.Last, accumulate);
 
+    /// <summary>Adds the chunks' sums to <paramref name="sum"/>, [columns], on the CPU.</summary>
+    public static void Finish(WorkerPool pool, Tensor partials, Tensor sum)
+    {
+        var body = new AddBody { Partials = partials.F32, Sum = sum.F32, Chunks = partials.Shape.Rows, N = partials.Shape.Last };
+        pool.ForRange(body.N, 64, ref body);
+    }
+
+    /// <summary>For bodies: where to add the sums of the chunk that begins at <paramref name="row"/>, zeroed; null where there are no partials.</summary>
+    public static float* Chunk(float* partials, int row, int chunkRows, int columns)
+    {
+        if (partials is null)
+            return null;
+        float* sums = partials + (long)(row / chunkRows) * columns;
+        new Span<float>(sums, columns).Clear();
+        return sums;
+    }
+
     [Kernel]
     private static void AddKernel<T>(View<float> partials, View<T> sum, int chunks, int n, bool accumulate) where T : unmanaged
     {
@@ -35,6 +53,18 @@ internal static class ColumnSums
             for (int chunk = 0; chunk < chunks; chunk++)
                 total += partials.At((long)chunk * n).Load(i);
             sum.Store(i, accumulate ? sum.Load(i) + total : total);
+        }
+    }
+
+    private struct AddBody : IParallelRange
+    {
+        public float* Partials, Sum;
+        public int Chunks, N;
+
+        public readonly void Run(int start, int end)
+        {
+            for (int chunk = 0; chunk < Chunks; chunk++)
+                Simd.Add(Sum + start, Partials + (long)chunk * N + start, end - start);
         }
     }
 }

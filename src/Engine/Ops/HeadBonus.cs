@@ -88,19 +88,21 @@ internal sealed unsafe partial class HeadBonusNode : Node
     private void BackwardOn(WorkerPool pool, Tensor grad)
     {
         int n = grad.Shape.Last / Heads, rows = grad.Shape.Rows;
-        if (SumOf(U) is { } du)
+        Tensor? du = SumOf(U), dr = GradOf(R, out bool moreR), dk = GradOf(K, out bool moreK), dv = GradOf(V, out bool moreV);
+        var body = new BackwardBody
         {
-            var body = new FactorBody { Dy = grad.F32, R = R.F32, K = K.F32, V = V.F32, Du = du.F32, Heads = Heads, N = n, Rows = rows };
-            pool.ForRange(Heads, Math.Max(1, 64 / n), ref body);
+            Dy = grad.F32, R = R.F32, K = K.F32, U = U.F32, V = V.F32, Heads = Heads, N = n, MoreR = moreR, MoreK = moreK, MoreV = moreV,
+            Dr = dr is null ? null : dr.F32, Dk = dk is null ? null : dk.F32, Dv = dv is null ? null : dv.F32,
+        };
+        if (du is not null)
+        {
+            Tensor sums = ColumnSums.Partials(Tape, rows, Heads * n, out body.ChunkRows);
+            body.Sums = sums.F32;
+            pool.ForRange(rows, body.ChunkRows, ref body);
+            ColumnSums.Finish(pool, sums, du);
         }
-        Tensor? dr = GradOf(R, out bool moreR), dk = GradOf(K, out bool moreK), dv = GradOf(V, out bool moreV);
-        if (dr is not null || dk is not null || dv is not null)
+        else
         {
-            var body = new InputBody
-            {
-                Dy = grad.F32, R = R.F32, K = K.F32, U = U.F32, V = V.F32, Heads = Heads, N = n, MoreR = moreR, MoreK = moreK, MoreV = moreV,
-                Dr = dr is null ? null : dr.F32, Dk = dk is null ? null : dk.F32, Dv = dv is null ? null : dv.F32,
-            };
             pool.ForRange(rows, RowGrain(Heads * n), ref body);
         }
     }
@@ -127,75 +129,53 @@ internal sealed unsafe partial class HeadBonusNode : Node
         }
     }
 
-    // ds = Σ dy∘v of a head: dr = ds·k∘u, dk = ds·r∘u, dv = s·dy
-    private struct InputBody : IParallelRange
+    // ds = Σ dy∘v of a head: dr = ds·k∘u, dk = ds·r∘u, dv = s·dy, du = Σ_rows ds·r∘k, where asked for in sums of a range's rows
+    private struct BackwardBody : IParallelRange
     {
-        public float* Dy, R, K, U, V, Dr, Dk, Dv;
-        public int Heads, N;
+        public float* Dy, R, K, U, V, Dr, Dk, Dv, Sums;
+        public int Heads, N, ChunkRows;
         public bool MoreR, MoreK, MoreV;
 
         public readonly void Run(int start, int end)
         {
+            float* sums = ColumnSums.Chunk(Sums, start, ChunkRows, Heads * N);
             for (long g = (long)start * Heads; g < (long)end * Heads; g++)
+                Head(g * N, U + g % Heads * N, sums is null ? null : sums + g % Heads * N);
+        }
+
+        private readonly void Head(long at, float* u, float* sums)
+        {
+            float* dy = Dy + at, r = R + at, k = K + at, dr = Dr + at, dk = Dk + at, dv = Dv + at;
+            float s = Dv is null ? 0f : Simd.Dot(r, k, u, N), ds = Simd.Dot(dy, V + at, N);
+            int i = 0;
+            for (; i <= N - Simd.Width; i += Simd.Width)
             {
-                long at = g * N;
-                float* dy = Dy + at, r = R + at, k = K + at, u = U + g % Heads * N, dr = Dr + at, dk = Dk + at, dv = Dv + at;
-                float s = Simd.Dot(r, k, u, N), ds = Simd.Dot(dy, V + at, N);
-                int i = 0;
-                for (; i <= N - Simd.Width; i += Simd.Width)
+                Vector<float> toR = Vector.Load(k + i) * ds, own = Vector.Load(r + i), factor = Vector.Load(u + i);
+                if (sums is not null)
+                    Vector.FusedMultiplyAdd(toR, own, Vector.Load(sums + i)).Store(sums + i);
+                if (Dr is not null)
+                    (MoreR ? toR * factor + Vector.Load(dr + i) : toR * factor).Store(dr + i);
+                if (Dk is not null)
                 {
-                    Vector<float> factor = Vector.Load(u + i) * ds;
-                    if (Dr is not null)
-                    {
-                        Vector<float> d = Vector.Load(k + i) * factor;
-                        (MoreR ? d + Vector.Load(dr + i) : d).Store(dr + i);
-                    }
-                    if (Dk is not null)
-                    {
-                        Vector<float> d = Vector.Load(r + i) * factor;
-                        (MoreK ? d + Vector.Load(dk + i) : d).Store(dk + i);
-                    }
-                    if (Dv is not null)
-                    {
-                        Vector<float> d = Vector.Load(dy + i) * s;
-                        (MoreV ? d + Vector.Load(dv + i) : d).Store(dv + i);
-                    }
+                    Vector<float> d = own * ds * factor;
+                    (MoreK ? d + Vector.Load(dk + i) : d).Store(dk + i);
                 }
-                for (; i < N; i++)
+                if (Dv is not null)
                 {
-                    if (Dr is not null)
-                        dr[i] = k[i] * (u[i] * ds) + (MoreR ? dr[i] : 0f);
-                    if (Dk is not null)
-                        dk[i] = r[i] * (u[i] * ds) + (MoreK ? dk[i] : 0f);
-                    if (Dv is not null)
-                        dv[i] = dy[i] * s + (MoreV ? dv[i] : 0f);
+                    Vector<float> d = Vector.Load(dy + i) * s;
+                    (MoreV ? d + Vector.Load(dv + i) : d).Store(dv + i);
                 }
             }
-        }
-    }
-
-    // du += Σ_rows ds·r∘k, a range of heads at a time so that the order of the sum never changes
-    private struct FactorBody : IParallelRange
-    {
-        public float* Dy, R, K, V, Du;
-        public int Heads, N, Rows;
-
-        public readonly void Run(int start, int end)
-        {
-            for (int row = 0; row < Rows; row++)
+            for (; i < N; i++)
             {
-                for (int head = start; head < end; head++)
-                {
-                    long at = ((long)row * Heads + head) * N;
-                    float* r = R + at, k = K + at, du = Du + head * N;
-                    float ds = Simd.Dot(Dy + at, V + at, N);
-                    Vector<float> factor = new(ds);
-                    int i = 0;
-                    for (; i <= N - Simd.Width; i += Simd.Width)
-                        Vector.FusedMultiplyAdd(Vector.Load(r + i) * Vector.Load(k + i), factor, Vector.Load(du + i)).Store(du + i);
-                    for (; i < N; i++)
-                        du[i] = MathF.FusedMultiplyAdd(r[i] * k[i], ds, du[i]);
-                }
+                if (sums is not null)
+                    sums[i] = MathF.FusedMultiplyAdd(k[i] * ds, r[i], sums[i]);
+                if (Dr is not null)
+                    dr[i] = k[i] * ds * u[i] + (MoreR ? dr[i] : 0f);
+                if (Dk is not null)
+                    dk[i] = r[i] * ds * u[i] + (MoreK ? dk[i] : 0f);
+                if (Dv is not null)
+                    dv[i] = dy[i] * s + (MoreV ? dv[i] : 0f);
             }
         }
     }

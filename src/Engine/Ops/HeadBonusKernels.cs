@@ -55,7 +55,7 @@ internal sealed partial class HeadBonusNode
             sum.Store(i, y.Load(i) + v.Load(i) * s);
     }
 
-    // As InputBody; slopes gets ds of each head.
+    // As BackwardBody; slopes gets ds of each head.
     [Kernel]
     private static void InputKernel<TDy, TR, TK, TV, TDr, TDk, TDv>(View<TDy> dys, View<TR> rs, View<TK> ks, View<float> us, View<TV> vs, View<TDr> drs, View<TDk> dks, View<TDv> dvs,
         View<float> slopes, int n, int heads, int quads, bool withR, bool withK, bool withV, bool moreR, bool moreK, bool moreV)

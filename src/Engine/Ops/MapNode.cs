@@ -52,14 +52,17 @@ internal sealed unsafe class MapNode<TMap> : Node where TMap : struct, IMap
             return;
         }
         WorkerPool pool = ((CpuDevice)grad.Device).Pool;
-        if (_bias is not null && SumOf(_bias) is { } db)
+        Tensor? db = _bias is null ? null : SumOf(_bias), dx = GradOf(_x, out bool accumulate);
+        var body = new BackwardBody { Dy = grad.F32, Y = _y.F32, Dx = dx is null ? null : dx.F32, Channels = channels, Accumulate = accumulate };
+        if (db is not null)
         {
-            var body = new BiasBody { Dy = grad.F32, Y = _y.F32, Db = db.F32, Rows = rows, Channels = channels };
-            pool.ForRange(channels, 64, ref body);
+            Tensor sums = ColumnSums.Partials(Tape, rows, channels, out body.ChunkRows);
+            body.Sums = sums.F32;
+            pool.ForRange(rows, body.ChunkRows, ref body);
+            ColumnSums.Finish(pool, sums, db);
         }
-        if (GradOf(_x, out bool accumulate) is { } dx)
+        else if (dx is not null)
         {
-            var body = new InputBody { Dy = grad.F32, Y = _y.F32, Dx = dx.F32, Accumulate = accumulate };
             pool.ForRange(n, Grain, ref body);
         }
     }
@@ -128,44 +131,41 @@ internal sealed unsafe class MapNode<TMap> : Node where TMap : struct, IMap
         }
     }
 
-    // dx = dy∘f′
-    private struct InputBody : IParallelRange
+    // dx = dy∘f′. Ranges are of a chunk's rows where dx is summed down the columns too, of elements where not.
+    private struct BackwardBody : IParallelRange
     {
-        public float* Dy, Y, Dx;
+        public float* Dy, Y, Dx, Sums;
+        public int Channels, ChunkRows;
         public bool Accumulate;
 
         public readonly void Run(int start, int end)
         {
-            int i = start;
-            for (; i <= end - Simd.Width; i += Simd.Width)
-            {
-                Vector<float> d = Vector.Load(Dy + i) * TMap.Slope(Vector.Load(Y + i));
-                (Accumulate ? d + Vector.Load(Dx + i) : d).Store(Dx + i);
-            }
-            for (; i < end; i++)
-            {
-                float d = Dy[i] * TMap.Slope(new Vector<float>(Y[i]))[0];
-                Dx[i] = Accumulate ? d + Dx[i] : d;
-            }
+            float* sums = ColumnSums.Chunk(Sums, start, ChunkRows, Channels);
+            if (sums is null)
+                Row(start, null, end - start);
+            for (int row = start; sums is not null && row < end; row++)
+                Row((long)row * Channels, sums, Channels);
         }
-    }
 
-    // db += Σ_rows dy∘f′, a range of columns at a time so that the order of the sum never changes
-    private struct BiasBody : IParallelRange
-    {
-        public float* Dy, Y, Db;
-        public int Rows, Channels;
-
-        public readonly void Run(int start, int end)
+        private readonly void Row(long at, float* sums, int n)
         {
-            for (int row = 0; row < Rows; row++)
+            float* dy = Dy + at, y = Y + at, dx = Dx + at;
+            int i = 0;
+            for (; i <= n - Simd.Width; i += Simd.Width)
             {
-                float* dy = Dy + (long)row * Channels, y = Y + (long)row * Channels;
-                int i = start;
-                for (; i <= end - Simd.Width; i += Simd.Width)
-                    (Vector.Load(Db + i) + Vector.Load(dy + i) * TMap.Slope(Vector.Load(y + i))).Store(Db + i);
-                for (; i < end; i++)
-                    Db[i] += dy[i] * TMap.Slope(new Vector<float>(y[i]))[0];
+                Vector<float> d = Vector.Load(dy + i) * TMap.Slope(Vector.Load(y + i));
+                if (sums is not null)
+                    (Vector.Load(sums + i) + d).Store(sums + i);
+                if (Dx is not null)
+                    (Accumulate ? d + Vector.Load(dx + i) : d).Store(dx + i);
+            }
+            for (; i < n; i++)
+            {
+                float d = dy[i] * TMap.Slope(new Vector<float>(y[i]))[0];
+                if (sums is not null)
+                    sums[i] += d;
+                if (Dx is not null)
+                    dx[i] = Accumulate ? d + dx[i] : d;
             }
         }
     }

@@ -76,14 +76,20 @@ internal sealed unsafe partial class RemovalKeyNode : Node
             return;
         }
         WorkerPool pool = ((CpuDevice)grad.Device).Pool;
-        if (SumOf(Kk) is { } dkk)
+        Tensor? dkk = SumOf(Kk), dk = GradOf(K, out bool accumulate);
+        var body = new BackwardBody
         {
-            var body = new FactorBody { Dy = grad.F32, K = K.F32, Kk = Kk.F32, Inverse = Inverse.F32, Dkk = dkk.F32, Heads = heads, N = n, Rows = rows };
-            pool.ForRange(heads, Math.Max(1, 64 / n), ref body);
+            Dy = grad.F32, K = K.F32, Kk = Kk.F32, Inverse = Inverse.F32, Dk = dk is null ? null : dk.F32, Heads = heads, N = n, Accumulate = accumulate,
+        };
+        if (dkk is not null)
+        {
+            Tensor sums = ColumnSums.Partials(Tape, rows, heads * n, out body.ChunkRows);
+            body.Sums = sums.F32;
+            pool.ForRange(rows, body.ChunkRows, ref body);
+            ColumnSums.Finish(pool, sums, dkk);
         }
-        if (GradOf(K, out bool accumulate) is { } dk)
+        else if (dk is not null)
         {
-            var body = new InputBody { Dy = grad.F32, K = K.F32, Kk = Kk.F32, Inverse = Inverse.F32, Dk = dk.F32, Heads = heads, N = n, Accumulate = accumulate };
             pool.ForRange(rows, RowGrain(heads * n), ref body);
         }
     }
@@ -120,58 +126,40 @@ internal sealed unsafe partial class RemovalKeyNode : Node
         }
     }
 
-    // dκ = (κ̂·(κ̂·dy) − dy) / ‖κ‖ with κ̂ = κ / ‖κ‖; dk = dκ∘kk
-    private struct InputBody : IParallelRange
+    // dκ = (κ̂·(κ̂·dy) − dy) / ‖κ‖ with κ̂ = κ / ‖κ‖; dk = dκ∘kk, dkk = Σ_rows dκ∘k, where asked for in sums of a range's rows
+    private struct BackwardBody : IParallelRange
     {
-        public float* Dy, K, Kk, Inverse, Dk;
-        public int Heads, N;
+        public float* Dy, K, Kk, Inverse, Dk, Sums;
+        public int Heads, N, ChunkRows;
         public bool Accumulate;
 
         public readonly void Run(int start, int end)
         {
+            float* sums = ColumnSums.Chunk(Sums, start, ChunkRows, Heads * N);
             for (long g = (long)start * Heads; g < (long)end * Heads; g++)
-            {
-                float* k = K + g * N, kk = Kk + g % Heads * N, dy = Dy + g * N, dk = Dk + g * N;
-                float inverse = Inverse[g], share = Simd.Dot(k, kk, dy, N) * inverse * inverse;
-                int i = 0;
-                for (; i <= N - Simd.Width; i += Simd.Width)
-                {
-                    Vector<float> factor = Vector.Load(kk + i), d = (Vector.Load(k + i) * factor * share - Vector.Load(dy + i)) * inverse * factor;
-                    (Accumulate ? d + Vector.Load(dk + i) : d).Store(dk + i);
-                }
-                for (; i < N; i++)
-                {
-                    float d = (k[i] * kk[i] * share - dy[i]) * inverse * kk[i];
-                    dk[i] = Accumulate ? d + dk[i] : d;
-                }
-            }
+                Head(g, Kk + g % Heads * N, sums is null ? null : sums + g % Heads * N);
         }
-    }
 
-    // dkk += Σ_rows dκ∘k, a range of heads at a time so that the order of the sum never changes
-    private struct FactorBody : IParallelRange
-    {
-        public float* Dy, K, Kk, Inverse, Dkk;
-        public int Heads, N, Rows;
-
-        public readonly void Run(int start, int end)
+        private readonly void Head(long g, float* kk, float* sums)
         {
-            for (int row = 0; row < Rows; row++)
+            float* k = K + g * N, dy = Dy + g * N, dk = Dk + g * N;
+            float inverse = Inverse[g], share = Simd.Dot(k, kk, dy, N) * inverse * inverse;
+            int i = 0;
+            for (; i <= N - Simd.Width; i += Simd.Width)
             {
-                for (int head = start; head < end; head++)
-                {
-                    long g = (long)row * Heads + head;
-                    float* k = K + g * N, kk = Kk + head * N, dy = Dy + g * N, dkk = Dkk + head * N;
-                    float inverse = Inverse[g], share = Simd.Dot(k, kk, dy, N) * inverse * inverse;
-                    int i = 0;
-                    for (; i <= N - Simd.Width; i += Simd.Width)
-                    {
-                        Vector<float> v = Vector.Load(k + i), d = (v * Vector.Load(kk + i) * share - Vector.Load(dy + i)) * inverse;
-                        Vector.FusedMultiplyAdd(d, v, Vector.Load(dkk + i)).Store(dkk + i);
-                    }
-                    for (; i < N; i++)
-                        dkk[i] += (k[i] * kk[i] * share - dy[i]) * inverse * k[i];
-                }
+                Vector<float> v = Vector.Load(k + i), factor = Vector.Load(kk + i), d = (v * factor * share - Vector.Load(dy + i)) * inverse;
+                if (sums is not null)
+                    Vector.FusedMultiplyAdd(d, v, Vector.Load(sums + i)).Store(sums + i);
+                if (Dk is not null)
+                    (Accumulate ? d * factor + Vector.Load(dk + i) : d * factor).Store(dk + i);
+            }
+            for (; i < N; i++)
+            {
+                float d = (k[i] * kk[i] * share - dy[i]) * inverse;
+                if (sums is not null)
+                    sums[i] += d * k[i];
+                if (Dk is not null)
+                    dk[i] = d * kk[i] + (Accumulate ? dk[i] : 0f);
             }
         }
     }

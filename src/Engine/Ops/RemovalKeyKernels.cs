@@ -49,7 +49,7 @@ internal sealed partial class RemovalKeyNode
             y.Store(i, k.Load(i) * kk[i] * -scale);
     }
 
-    // As InputBody; shares gets (κ·dy) / ‖κ‖² of each head.
+    // As BackwardBody; shares gets (κ·dy) / ‖κ‖² of each head.
     [Kernel]
     private static void InputKernel<TDy, TK, TDk>(View<TDy> dys, View<TK> ks, View<float> kks, View<float> inverses, View<TDk> dks, View<float> shares, int n, int heads, int quads, bool withK, bool accumulate)
         where TDy : unmanaged where TK : unmanaged where TDk : unmanaged

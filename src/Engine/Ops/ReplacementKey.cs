@@ -64,19 +64,21 @@ internal sealed unsafe partial class ReplacementKeyNode : Node
         }
         int c = grad.Shape.Last, rows = grad.Shape.Rows;
         WorkerPool pool = ((CpuDevice)grad.Device).Pool;
-        if (SumOf(Ka) is { } dka)
+        Tensor? dka = SumOf(Ka), dk = GradOf(K, out bool moreK), drate = GradOf(Rate, out bool moreRate);
+        var body = new BackwardBody
         {
-            var body = new FactorBody { Dy = grad.F32, K = K.F32, Rate = Rate.F32, Dka = dka.F32, C = c, Rows = rows };
-            pool.ForRange(c, 64, ref body);
+            Dy = grad.F32, K = K.F32, Rate = Rate.F32, Ka = Ka.F32, Dk = dk is null ? null : dk.F32, Drate = drate is null ? null : drate.F32,
+            MoreK = moreK, MoreRate = moreRate, C = c,
+        };
+        if (dka is not null)
+        {
+            Tensor sums = ColumnSums.Partials(Tape, rows, c, out body.ChunkRows);
+            body.Sums = sums.F32;
+            pool.ForRange(rows, body.ChunkRows, ref body);
+            ColumnSums.Finish(pool, sums, dka);
         }
-        Tensor? dk = GradOf(K, out bool moreK), drate = GradOf(Rate, out bool moreRate);
-        if (dk is not null || drate is not null)
+        else if (dk is not null || drate is not null)
         {
-            var body = new InputBody
-            {
-                Dy = grad.F32, K = K.F32, Rate = Rate.F32, Ka = Ka.F32, Dk = dk is null ? null : dk.F32, Drate = drate is null ? null : drate.F32,
-                MoreK = moreK, MoreRate = moreRate, C = c,
-            };
             pool.ForRange(rows, RowGrain(c), ref body);
         }
     }
@@ -102,61 +104,46 @@ internal sealed unsafe partial class ReplacementKeyNode : Node
         }
     }
 
-    // dk = dy∘(1 + (rate − 1)∘ka); drate = dy∘k∘ka
-    private struct InputBody : IParallelRange
+    // dk = dy∘(1 + (rate − 1)∘ka); drate = dy∘k∘ka; dka = Σ_rows dy∘k∘(rate − 1), where asked for in sums of a range's rows
+    private struct BackwardBody : IParallelRange
     {
-        public float* Dy, K, Rate, Ka, Dk, Drate;
+        public float* Dy, K, Rate, Ka, Dk, Drate, Sums;
         public bool MoreK, MoreRate;
-        public int C;
+        public int C, ChunkRows;
 
         public readonly void Run(int start, int end)
         {
+            float* sums = ColumnSums.Chunk(Sums, start, ChunkRows, C);
             for (int row = start; row < end; row++)
-            {
-                long at = (long)row * C;
-                float* dy = Dy + at, k = K + at, rate = Rate + at, dk = Dk + at, drate = Drate + at;
-                int i = 0;
-                for (; i <= C - Simd.Width; i += Simd.Width)
-                {
-                    Vector<float> g = Vector.Load(dy + i), factor = Vector.Load(Ka + i);
-                    if (Dk is not null)
-                    {
-                        Vector<float> d = g * Vector.FusedMultiplyAdd(Vector.Load(rate + i) - Vector<float>.One, factor, Vector<float>.One);
-                        (MoreK ? d + Vector.Load(dk + i) : d).Store(dk + i);
-                    }
-                    if (Drate is not null)
-                    {
-                        Vector<float> d = g * Vector.Load(k + i) * factor;
-                        (MoreRate ? d + Vector.Load(drate + i) : d).Store(drate + i);
-                    }
-                }
-                for (; i < C; i++)
-                {
-                    if (Dk is not null)
-                        dk[i] = dy[i] * MathF.FusedMultiplyAdd(rate[i] - 1f, Ka[i], 1f) + (MoreK ? dk[i] : 0f);
-                    if (Drate is not null)
-                        drate[i] = dy[i] * k[i] * Ka[i] + (MoreRate ? drate[i] : 0f);
-                }
-            }
+                Row((long)row * C, sums);
         }
-    }
 
-    // dka += Σ_rows dy∘k∘(rate − 1), a range of columns at a time so that the order of the sum never changes
-    private struct FactorBody : IParallelRange
-    {
-        public float* Dy, K, Rate, Dka;
-        public int C, Rows;
-
-        public readonly void Run(int start, int end)
+        private readonly void Row(long at, float* sums)
         {
-            for (int row = 0; row < Rows; row++)
+            float* dy = Dy + at, k = K + at, rate = Rate + at, dk = Dk + at, drate = Drate + at;
+            int i = 0;
+            for (; i <= C - Simd.Width; i += Simd.Width)
             {
-                float* dy = Dy + (long)row * C, k = K + (long)row * C, rate = Rate + (long)row * C;
-                int i = start;
-                for (; i <= end - Simd.Width; i += Simd.Width)
-                    Vector.FusedMultiplyAdd(Vector.Load(dy + i) * Vector.Load(k + i), Vector.Load(rate + i) - Vector<float>.One, Vector.Load(Dka + i)).Store(Dka + i);
-                for (; i < end; i++)
-                    Dka[i] = MathF.FusedMultiplyAdd(dy[i] * k[i], rate[i] - 1f, Dka[i]);
+                Vector<float> g = Vector.Load(dy + i), product = g * Vector.Load(k + i), change = Vector.Load(rate + i) - Vector<float>.One, factor = Vector.Load(Ka + i);
+                if (sums is not null)
+                    Vector.FusedMultiplyAdd(product, change, Vector.Load(sums + i)).Store(sums + i);
+                if (Dk is not null)
+                {
+                    Vector<float> d = g * Vector.FusedMultiplyAdd(change, factor, Vector<float>.One);
+                    (MoreK ? d + Vector.Load(dk + i) : d).Store(dk + i);
+                }
+                if (Drate is not null)
+                    (MoreRate ? product * factor + Vector.Load(drate + i) : product * factor).Store(drate + i);
+            }
+            for (; i < C; i++)
+            {
+                float product = dy[i] * k[i], change = rate[i] - 1f;
+                if (sums is not null)
+                    sums[i] = MathF.FusedMultiplyAdd(product, change, sums[i]);
+                if (Dk is not null)
+                    dk[i] = dy[i] * MathF.FusedMultiplyAdd(change, Ka[i], 1f) + (MoreK ? dk[i] : 0f);
+                if (Drate is not null)
+                    drate[i] = product * Ka[i] + (MoreRate ? drate[i] : 0f);
             }
         }
     }

@@ -69,19 +69,22 @@ internal sealed unsafe partial class ValueMixNode : Node
         }
         int c = grad.Shape.Last, rows = grad.Shape.Rows;
         WorkerPool pool = ((CpuDevice)grad.Device).Pool;
-        if (SumOf(V0) is { } dv0)
+        Tensor? dv0 = SumOf(V0), dv = GradOf(V, out bool moreV), df = GradOf(First, out bool moreFirst), dx = GradOf(X, out bool moreX);
+        bool gate = dv0 is not null || dx is not null;
+        var body = new BackwardBody
         {
-            var body = new BiasBody { Dy = grad.F32, V = V.F32, First = First.F32, X = X.F32, V0 = V0.F32, Dv0 = dv0.F32, C = c, Rows = rows };
-            pool.ForRange(c, 64, ref body);
+            Dy = grad.F32, V = gate ? V.F32 : null, First = gate ? First.F32 : null, X = X.F32, V0 = V0.F32, C = c, Gate = gate, MoreV = moreV, MoreFirst = moreFirst, MoreX = moreX,
+            Dv = dv is null ? null : dv.F32, Df = df is null ? null : df.F32, Dx = dx is null ? null : dx.F32,
+        };
+        if (dv0 is not null)
+        {
+            Tensor sums = ColumnSums.Partials(Tape, rows, c, out body.ChunkRows);
+            body.Sums = sums.F32;
+            pool.ForRange(rows, body.ChunkRows, ref body);
+            ColumnSums.Finish(pool, sums, dv0);
         }
-        Tensor? dv = GradOf(V, out bool moreV), df = GradOf(First, out bool moreFirst), dx = GradOf(X, out bool moreX);
-        if (dv is not null || df is not null || dx is not null)
+        else if (dv is not null || df is not null || dx is not null)
         {
-            var body = new InputBody
-            {
-                Dy = grad.F32, V = dx is null ? null : V.F32, First = dx is null ? null : First.F32, X = X.F32, V0 = V0.F32, C = c,
-                Dv = dv is null ? null : dv.F32, Df = df is null ? null : df.F32, Dx = dx is null ? null : dx.F32, MoreV = moreV, MoreFirst = moreFirst, MoreX = moreX,
-            };
             pool.ForRange(rows, RowGrain(c), ref body);
         }
     }
@@ -111,70 +114,50 @@ internal sealed unsafe partial class ValueMixNode : Node
         }
     }
 
-    // s = σ(v0 + x): dv = dy∘(1 − s), dfirst = dy∘s, dx = dy∘(first − v)∘s∘(1 − s)
-    private struct InputBody : IParallelRange
+    // s = σ(v0 + x): dv = dy∘(1 − s), dfirst = dy∘s, dx = dy∘(first − v)∘s∘(1 − s), dv0 = Σ_rows dx, where asked for in sums of a range's rows
+    private struct BackwardBody : IParallelRange
     {
-        public float* Dy, V, First, X, V0, Dv, Df, Dx;
-        public bool MoreV, MoreFirst, MoreX;
-        public int C;
+        public float* Dy, V, First, X, V0, Dv, Df, Dx, Sums;
+        public bool Gate, MoreV, MoreFirst, MoreX;
+        public int C, ChunkRows;
 
         public readonly void Run(int start, int end)
         {
+            float* sums = ColumnSums.Chunk(Sums, start, ChunkRows, C);
             for (int row = start; row < end; row++)
-            {
-                long at = (long)row * C;
-                float* dy = Dy + at, v = V + at, first = First + at, x = X + at, dv = Dv + at, df = Df + at, dx = Dx + at;
-                int i = 0;
-                for (; i <= C - Simd.Width; i += Simd.Width)
-                {
-                    Vector<float> s = Simd.Sigmoid(Vector.Load(V0 + i) + Vector.Load(x + i)), g = Vector.Load(dy + i), toFirst = g * s, toOwn = g - toFirst;
-                    if (Dv is not null)
-                        (MoreV ? toOwn + Vector.Load(dv + i) : toOwn).Store(dv + i);
-                    if (Df is not null)
-                        (MoreFirst ? toFirst + Vector.Load(df + i) : toFirst).Store(df + i);
-                    if (Dx is not null)
-                    {
-                        Vector<float> d = (Vector.Load(first + i) - Vector.Load(v + i)) * toFirst * (Vector<float>.One - s);
-                        (MoreX ? d + Vector.Load(dx + i) : d).Store(dx + i);
-                    }
-                }
-                for (; i < C; i++)
-                {
-                    float s = Simd.Sigmoid(V0[i] + x[i]), toFirst = dy[i] * s;
-                    if (Dv is not null)
-                        dv[i] = dy[i] - toFirst + (MoreV ? dv[i] : 0f);
-                    if (Df is not null)
-                        df[i] = toFirst + (MoreFirst ? df[i] : 0f);
-                    if (Dx is not null)
-                        dx[i] = (first[i] - v[i]) * toFirst * (1f - s) + (MoreX ? dx[i] : 0f);
-                }
-            }
+                Row((long)row * C, sums);
         }
-    }
 
-    // dv0 += Σ_rows dx, a range of columns at a time so that the order of the sum never changes
-    private struct BiasBody : IParallelRange
-    {
-        public float* Dy, V, First, X, V0, Dv0;
-        public int C, Rows;
-
-        public readonly void Run(int start, int end)
+        private readonly void Row(long at, float* sums)
         {
-            for (int row = 0; row < Rows; row++)
+            float* dy = Dy + at, v = V + at, first = First + at, x = X + at, dv = Dv + at, df = Df + at, dx = Dx + at;
+            int i = 0;
+            for (; i <= C - Simd.Width; i += Simd.Width)
             {
-                long at = (long)row * C;
-                float* dy = Dy + at, v = V + at, first = First + at, x = X + at;
-                int i = start;
-                for (; i <= end - Simd.Width; i += Simd.Width)
-                {
-                    Vector<float> s = Simd.Sigmoid(Vector.Load(V0 + i) + Vector.Load(x + i));
-                    (Vector.Load(Dv0 + i) + Vector.Load(dy + i) * (Vector.Load(first + i) - Vector.Load(v + i)) * s * (Vector<float>.One - s)).Store(Dv0 + i);
-                }
-                for (; i < end; i++)
-                {
-                    float s = Simd.Sigmoid(V0[i] + x[i]);
-                    Dv0[i] += dy[i] * (first[i] - v[i]) * s * (1f - s);
-                }
+                Vector<float> s = Simd.Sigmoid(Vector.Load(V0 + i) + Vector.Load(x + i)), g = Vector.Load(dy + i), toFirst = g * s, toOwn = g - toFirst;
+                if (Dv is not null)
+                    (MoreV ? toOwn + Vector.Load(dv + i) : toOwn).Store(dv + i);
+                if (Df is not null)
+                    (MoreFirst ? toFirst + Vector.Load(df + i) : toFirst).Store(df + i);
+                if (!Gate)
+                    continue;
+                Vector<float> d = (Vector.Load(first + i) - Vector.Load(v + i)) * toFirst * (Vector<float>.One - s);
+                if (Dx is not null)
+                    (MoreX ? d + Vector.Load(dx + i) : d).Store(dx + i);
+                if (sums is not null)
+                    (d + Vector.Load(sums + i)).Store(sums + i);
+            }
+            for (; i < C; i++)
+            {
+                float s = Simd.Sigmoid(V0[i] + x[i]), toFirst = dy[i] * s, d = Gate ? (first[i] - v[i]) * toFirst * (1f - s) : 0f;
+                if (Dv is not null)
+                    dv[i] = dy[i] - toFirst + (MoreV ? dv[i] : 0f);
+                if (Df is not null)
+                    df[i] = toFirst + (MoreFirst ? df[i] : 0f);
+                if (Dx is not null)
+                    dx[i] = d + (MoreX ? dx[i] : 0f);
+                if (sums is not null)
+                    sums[i] += d;
             }
         }
     }

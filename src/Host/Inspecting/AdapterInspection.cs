@@ -34,6 +34,8 @@ internal static class AdapterInspection
         Describe(found, file.Config);
         if (file.LacksAlpha)
             found.Facts["scale"] = "not in the file: the lora_alpha it was trained with must be given (--adapter-alpha)";
+        if (file.Config is LoraConfig)
+            found.Facts["caution"] = "a PiSSA run of RWKV-PEFT has the same names here; its file belongs to a base changed by its init_pissa.pth, and computes wrongly on the plain one";
         if (file.IsBat)
             found.Facts["tying"] = "by inputs, as in RWKV-PEFT, unless the shapes of the model's layers say that it is by outputs, as in PEFT; square layers cannot tell";
         found.Facts.Remove("base model");

@@ -208,6 +208,6 @@ public sealed record OutputSpec
     public string Dir { get; init; } = "";
 
     [Key("Form of the trained adapter: peft writes the folder adapter/; rwkv-peft the file adapter.pth with RWKV-PEFT's names, which does not hold lora_alpha.",
-        Choices = ["peft", "rwkv-peft"], Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini", "state"])]
+        Choices = ["peft", "rwkv-peft"], MayChangeOnResume = true, Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini", "state"])]
     public string AdapterFormat { get; init; } = "peft";
 }

@@ -4,6 +4,7 @@ using Marrow.Engine.Autograd;
 using Marrow.Engine.Cpu;
 using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.SelfTest;
 using Marrow.Formats;
 using Marrow.Formats.Numerics;
 using Xunit.Abstractions;
@@ -97,6 +98,27 @@ public sealed class MapTests(KernelDevices devices, ITestOutputHelper output)
             Assert.Equal(n > 1, dkk.Skip(n).Take(n).Any(v => Math.Abs(v) > 1e-5));
         }
     });
+
+    [Fact]
+    public void Bits_do_not_depend_on_the_thread_count()
+    {
+        string[] names = ["sigmoid: [40,12] with bias", "log_decay7: [8300,4]", "removal_key: 600 rows, 2 heads of 4", "head_bonus: 600 rows, 2 heads of 4", "replacement_key: [900,4]", "value_mix: [900,4]"];
+        OpCase[] cases = [.. OpCases.All.Where(c => names.Contains(c.ToString()))];
+        Assert.Equal(names.Length, cases.Length);
+        using CpuDevice one = new(1), three = new(3);
+        foreach (OpCase op in cases)
+        {
+            var random = new Random(7);
+            NdArray Draw(Shape shape) => new NdArray(shape).Map(_ => random.NextDouble() * 2 - 1);
+            NdArray[] inputs = [.. op.Inputs.Select(Draw)];
+            NdArray upstream = Draw(op.Inputs[0]);
+            int[] trainable = [.. Enumerable.Range(0, inputs.Length)];
+            NdArray?[] few = OpCheck.Compute(one, op, inputs, upstream, trainable, true, DType.F32, out NdArray y), many = OpCheck.Compute(three, op, inputs, upstream, trainable, true, DType.F32, out NdArray again);
+            Assert.Equal(y.Values, again.Values);
+            foreach (int i in trainable)
+                Assert.Equal(few[i]!.Values, many[i]!.Values);
+        }
+    }
 
     [Fact]
     public void Shapes_that_do_not_fit_are_named()

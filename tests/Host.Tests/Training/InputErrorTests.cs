@@ -47,7 +47,7 @@ public class InputErrorTests
         Assert.Equal((0, ""), (trained.ExitCode, trained.Errors));
         string adapter = folder["run", "adapter"];
         foreach (string command in new[] { "logits", "merge" })
-            Refuse([command, "--model", folder["wider"], "--adapter", adapter, "--out", folder["out.safetensors"], .. command == "logits" ? ["--tokens", "1 2"] : Array.Empty<string>()],
+            Refuse([command, "--model", folder["wider"], "--adapter", adapter, "--out", folder[command == "logits" ? "out.safetensors" : "out"], .. command == "logits" ? ["--tokens", "1 2"] : Array.Empty<string>()],
                 null, "[4,32]", "[4,48]", "q_proj");
         Refuse(["train", TinyModel.WriteJob(folder, "again", $"method: bone, r: 8, init_from: '{adapter}'")], null, "adapter.r", "4", "8");
     }

@@ -1,6 +1,8 @@
 using Marrow.Adapters.Merging;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Layers;
 using Marrow.Engine.Models;
+using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
@@ -56,6 +58,14 @@ internal static class TinyModel
             ModelType = $"rwkv{version}", Version = version, VocabularySize = Vocabulary, HiddenSize = Hidden, IntermediateSize = 2 * Hidden, LayerCount = layers, HeadSize = 8,
             DecayRank = 4, RateRank = 4, ValueRank = 4, GateRank = 4, MixRank = 4, MaxPositions = int.MaxValue,
         }, 5);
+        // Much of a fresh model is zero, so that the recurrence would not show in its logits.
+        ulong site = 0;
+        foreach (Weight weight in model.Weights)
+        {
+            float[] values = weight.Value.ToArray(), noise = new float[values.Length];
+            new SeededRandom(7, site++).FillNormal(noise, 0.2f);
+            weight.Value.Upload<float>([.. values.Zip(noise, (v, n) => v + n)]);
+        }
         ModelFolderWriter.Write(folder[name], model);
         return folder[name];
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 
 namespace Marrow.Host.Tests;
 
@@ -37,6 +38,26 @@ internal sealed class MarrowProcess : IDisposable
     {
         using var running = new MarrowProcess(args);
         return running.Wait();
+    }
+
+    /// <summary>Runs it to its end and gives what it reports as JSON.</summary>
+    public static JsonElement Json(params string[] args) => JsonDocument.Parse(Done([.. args, "--json"])).RootElement;
+
+    /// <summary>Runs it to its end, which must be a good one, and gives its standard output.</summary>
+    public static string Done(params string[] args)
+    {
+        Result result = Run(args);
+        Assert.True(result.ExitCode == 0, $"{string.Join(' ', args)}: {result.ExitCode}\n{result.Output}\n{result.Errors}");
+        return result.Output;
+    }
+
+    /// <summary>Runs it on wrong input: it must end with exit code 2, one message with these texts, and no trace of the program's inside.</summary>
+    public static void Refused(string[] args, params string[] said)
+    {
+        Result result = Run(args);
+        Assert.True(result.ExitCode == 2 && result.Output.Length == 0, $"{string.Join(' ', args)}: {result.ExitCode}\n{result.Output}\n{result.Errors}");
+        Assert.All(said, text => Assert.Contains(text, result.Errors, StringComparison.Ordinal));
+        Assert.DoesNotContain("   at ", result.Errors, StringComparison.Ordinal);
     }
 
     /// <summary>Runs it with an environment variable.</summary>

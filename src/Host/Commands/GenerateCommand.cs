@@ -63,7 +63,8 @@ internal static class GenerateCommand
             return Task.FromResult(ExitCode.Done);
         }));
         return new CliCommand(command, "marrow generate --model models/llama --prompt \"Once upon a time\"",
-            "marrow generate --model models/llama --adapter runs/first/adapter --chat \"Capital of France?\"", "marrow generate --model models/llama --tokens \"1 2 3\" --max-tokens 8");
+            "marrow generate --model models/llama --adapter runs/first/adapter --chat \"Capital of France?\"", "marrow generate --model models/rwkv7.pth --adapter runs/first/adapter.pth --prompt \"Once upon a time\"",
+            "marrow generate --model models/llama --tokens \"1 2 3\" --max-tokens 8");
     }
 
     private static IReadOnlyList<int> Encode(LoadedModel loaded, string? prompt, string? chat, string? system)

@@ -11,7 +11,7 @@ internal static class InspectCommand
 {
     public static CliCommand Create()
     {
-        var path = new Argument<string>("PATH") { Description = "A model folder, an adapter folder, or a .safetensors file" };
+        var path = new Argument<string>("PATH") { Description = "A model or an adapter (folder or file), or any .safetensors or .pth file" };
         var all = new Option<bool>("--all") { Description = "List every tensor, not one line for each kind" };
         var values = new Option<bool>("--values") { Description = "Read every value and look for NaN and infinity" };
         var command = new Command("inspect", "Show what a file or folder holds, and check it") { path, all, values };
@@ -23,7 +23,7 @@ internal static class InspectCommand
                 output => Write(output, found, bytes, count, parse.GetValue(all)));
             return Task.FromResult(found.Problems.Count == 0 ? ExitCode.Done : ExitCode.BadInput);
         }));
-        return new CliCommand(command, "marrow inspect models/llama", "marrow inspect runs/first/adapter --json");
+        return new CliCommand(command, "marrow inspect models/llama", "marrow inspect models/rwkv7.pth --values", "marrow inspect runs/first/adapter --json");
     }
 
     private static void Write(TextWriter output, Inspection found, long bytes, long count, bool all)

@@ -18,6 +18,9 @@ internal static class MergeCommand
     /// <summary>In a written folder, or beside a written file with that file's name before it.</summary>
     private const string CertificateName = "merge.json";
 
+    /// <summary>Endings of files that a folder of that name would be taken for.</summary>
+    private static readonly string[] WeightFiles = [".safetensors", ".pt", ".bin", ".gguf"];
+
     public static CliCommand Create()
     {
         var to = new Option<string>("--out") { Description = "The model folder to write, or a .pth file of an RWKV model", Required = true, HelpName = "path" };
@@ -30,6 +33,8 @@ internal static class MergeCommand
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, _) =>
         {
             string path = parse.GetRequiredValue(to);
+            if (WeightFiles.Contains(Path.GetExtension(path).ToLowerInvariant()))
+                throw new MarrowException("CL007", $"--out: {Echo.Name(path, 300)} is the name of a file that is not written; give a folder, or a .pth file of an RWKV model");
             string proof = ModelFolderWriter.IsFile(path) ? Path.ChangeExtension(path, CertificateName) : Path.Combine(path, CertificateName);
             if (new[] { path, proof }.FirstOrDefault(Path.Exists) is { } taken)
                 throw new MarrowException("CL005", $"--out: {Echo.Name(taken, 300)} exists already; choose another name");
@@ -44,7 +49,8 @@ internal static class MergeCommand
             context.Report(written, output => Write(output, path, proof, certificate));
             return Task.FromResult(ExitCode.Done);
         }));
-        return new CliCommand(command, "marrow merge --model models/llama --adapter runs/first/adapter --out models/merged");
+        return new CliCommand(command, "marrow merge --model models/llama --adapter runs/first/adapter --out models/merged",
+            "marrow merge --model models/rwkv7.pth --adapter lora.pth --adapter-alpha 32 --out models/merged.pth");
     }
 
     /// <summary>Tokens to compare the logits on: a sentence where there is a tokenizer, else ids spread over the vocabulary.</summary>

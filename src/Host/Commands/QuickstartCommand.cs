@@ -108,7 +108,7 @@ internal static class QuickstartCommand
         # A job for a model of your own: change the three paths.
         schema: marrow/job/v1
         model: { path: models/my-model }        # a Hugging Face folder (llama, mistral, qwen, gemma), or an RWKV-6 or RWKV-7 .pth
-        adapter: { method: bone, r: 16 }        # or lora, miss, mini, bat; or full for all weights
+        adapter: { method: bone, r: 16 }        # or lora, miss, mini, bat; state (RWKV); or full for all weights
         data:
           train: train.jsonl                    # {"messages": [{"role": "user", "content": …}, {"role": "assistant", "content": …}]} on each line
           eval_split: 0.05                      # set aside to evaluate on

@@ -12,7 +12,7 @@ internal static class TokenizeCommand
 {
     public static CliCommand Create()
     {
-        var model = new Option<string>("--model") { Description = "The model's folder", Required = true, HelpName = "folder" };
+        var model = new Option<string>("--model") { Description = "The model: its folder, or a weight file that the tokenizer lies beside", Required = true, HelpName = "path" };
         var text = new Option<string?>("--text") { Description = "The text" };
         var file = new Option<string?>("--file") { Description = "A UTF-8 file with the text" };
         var bare = new Option<bool>("--no-special") { Description = "Leave out what the tokenizer adds around a text (BOS, EOS)" };

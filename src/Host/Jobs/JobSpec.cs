@@ -30,7 +30,7 @@ public sealed record JobSpec
 /// <summary>The base model.</summary>
 public sealed record ModelSpec
 {
-    [Key("The base model: a Hugging Face folder, a .safetensors, a GGUF or a .pth file.", Required = true,
+    [Key("The base model: a Hugging Face folder, or of an RWKV model its .pth or .safetensors file or the folder of it.", Required = true,
         AlsoKnownAs = ["base_model", "model_name_or_path", "model_name", "model"])]
     public string Path { get; init; } = "";
 
@@ -100,7 +100,7 @@ public sealed record AdapterSpec
     [Key("Apply training.weight_decay to the trained states.", Methods = ["state"])]
     public bool DecayStates { get; init; }
 
-    [Key("An adapter folder, or an RWKV-PEFT .pth file, to go on from; its settings hold where the job gives none.", AlsoKnownAs = ["lora_model_dir", "adapter_name_or_path", "resume_adapter_file"])]
+    [Key("A PEFT folder, or an RWKV-PEFT file (.pth or .safetensors, states too), to go on from; its settings hold where the job gives none.", AlsoKnownAs = ["lora_model_dir", "adapter_name_or_path", "resume_adapter_file"])]
     public string? InitFrom { get; init; }
 }
 

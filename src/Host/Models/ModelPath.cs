@@ -29,6 +29,6 @@ internal static class ModelPath
     {
         string ending = Path.GetExtension(path).ToLowerInvariant();
         if (NotRead.Contains(ending) && File.Exists(path))
-            throw new MarrowException("MP001", $"{Echo.Name(path, 300)}: {ending} files are not read by this version; give a Hugging Face folder with safetensors weights");
+            throw new MarrowException("MP001", $"{Echo.Name(path, 300)}: {ending} files are not read by this version; give a Hugging Face folder with safetensors weights, or the .pth of an RWKV model");
     }
 }

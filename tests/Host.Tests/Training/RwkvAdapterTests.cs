@@ -1,10 +1,4 @@
 using System.Text.Json;
-using Marrow.Adapters.Merging;
-using Marrow.Engine.Devices.Cpu;
-using Marrow.Engine.Layers;
-using Marrow.Engine.Models;
-using Marrow.Engine.Training;
-using Marrow.Formats.Rwkv;
 
 namespace Marrow.Host.Tests.Training;
 
@@ -22,7 +16,7 @@ public class RwkvAdapterTests
     public void Trained_continued_inspected_evaluated_and_merged(string adapter, string format, string method)
     {
         using var folder = new TemporaryFolder();
-        Write(folder);
+        TinyModel.WriteRwkv(folder);
         TinyModel.WriteRows(folder);
         string result = folder["first", format == "peft" ? "adapter" : "adapter.pth"];
         Done("train", Job(folder, "first", adapter, format));
@@ -56,7 +50,7 @@ public class RwkvAdapterTests
     public void What_does_not_go_together_is_refused_before_anything_is_trained(string adapter, string format, string code)
     {
         using var folder = new TemporaryFolder();
-        Write(folder);
+        TinyModel.WriteRwkv(folder);
         TinyModel.WriteRows(folder);
         MarrowProcess.Result result = MarrowProcess.Run("train", Job(folder, "first", adapter, format), "--dry-run");
         Assert.Equal(2, result.ExitCode);
@@ -67,7 +61,7 @@ public class RwkvAdapterTests
     public void The_alpha_of_a_file_must_be_given()
     {
         using var folder = new TemporaryFolder();
-        Write(folder);
+        TinyModel.WriteRwkv(folder);
         TinyModel.WriteRows(folder);
         Done("train", Job(folder, "first", "method: lora, r: 4", "rwkv-peft", "max_steps: 1"));
         string file = folder["first", "adapter.pth"];
@@ -88,24 +82,6 @@ public class RwkvAdapterTests
         MarrowProcess.Result result = MarrowProcess.Run("train", TinyModel.WriteJob(folder, "first", "method: state"));
         Assert.Equal(2, result.ExitCode);
         Assert.Contains("AD014", result.Errors, StringComparison.Ordinal);
-    }
-
-    private static void Write(TemporaryFolder folder)
-    {
-        using var device = new CpuDevice(1);
-        using CausalModel model = ModelLoader.Create(device, new RwkvConfig
-        {
-            ModelType = "rwkv7", Version = 7, VocabularySize = TinyModel.Vocabulary, HiddenSize = 32, IntermediateSize = 64, LayerCount = 2, HeadSize = 8,
-            DecayRank = 4, RateRank = 4, ValueRank = 4, GateRank = 4, MaxPositions = int.MaxValue,
-        }, 5);
-        // A fresh model's output projections are zero, and nothing before them would be learned at first.
-        foreach (LinearLayer layer in model.Linears)
-        {
-            var values = new float[layer.Weight.Value.Shape.Count];
-            new SeededRandom(7, (ulong)layer.Path.Length).FillNormal(values, 0.2f);
-            layer.Weight.Value.Upload<float>(values);
-        }
-        ModelFolderWriter.Write(folder["model"], model);
     }
 
     private static string Job(TemporaryFolder folder, string run, string adapter, string format, string training = "max_steps: 10") => folder.Put($"{run}.yaml", $$"""

@@ -1,4 +1,8 @@
+using Marrow.Adapters.Merging;
+using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Models;
 using Marrow.Formats;
+using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Host.Tests.Training;
@@ -43,6 +47,19 @@ internal static class TinyModel
         }
     }
 
+    /// <summary>Writes a random RWKV model of version 6 or 7 with the same vocabulary, as a folder or, where the name ends so, as a .pth file, and returns its path.</summary>
+    public static string WriteRwkv(TemporaryFolder folder, string name = "model", int version = 7, int layers = Layers)
+    {
+        using var device = new CpuDevice(1);
+        using CausalModel model = ModelLoader.Create(device, new RwkvConfig
+        {
+            ModelType = $"rwkv{version}", Version = version, VocabularySize = Vocabulary, HiddenSize = Hidden, IntermediateSize = 2 * Hidden, LayerCount = layers, HeadSize = 8,
+            DecayRank = 4, RateRank = 4, ValueRank = 4, GateRank = 4, MixRank = 4, MaxPositions = int.MaxValue,
+        }, 5);
+        ModelFolderWriter.Write(folder[name], model);
+        return folder[name];
+    }
+
     /// <summary>Writes <paramref name="count"/> rows that can be learned: each counts up by a step of its own.</summary>
     public static string WriteRows(TemporaryFolder folder, int count = 24, string name = "rows.jsonl") =>
         folder.Put(name, TrainingFiles.TokenRows(Enumerable.Range(0, count).Select(row =>
@@ -52,10 +69,10 @@ internal static class TinyModel
         })));
 
     /// <summary>Writes a job over the model and its rows.</summary>
-    public static string WriteJob(TemporaryFolder folder, string run, string adapter = "method: bone, r: 4", string training = "max_steps: 10", string data = "", string device = "cpu") =>
+    public static string WriteJob(TemporaryFolder folder, string run, string adapter = "method: bone, r: 4", string training = "max_steps: 10", string data = "", string device = "cpu", string? model = null) =>
         folder.Put($"{run}.yaml", $$"""
             schema: marrow/job/v1
-            model: { path: '{{folder["model"]}}', device: {{device}} }
+            model: { path: '{{model ?? folder["model"]}}', device: {{device}} }
             adapter: { {{adapter}} }
             data: { train: '{{folder["rows.jsonl"]}}', format: tokens{{data}} }
             training: { batch_size: 3, learning_rate: 5e-3, {{training}} }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Marrow.Formats;
+using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Host.Tests.Training;
@@ -16,12 +17,15 @@ internal static class TrainingFiles
             .Select(line => line.GetProperty(property).GetDouble()),
     ];
 
-    /// <summary>All tensors of a file; Bone's blocks go by their present name.</summary>
+    /// <summary>All tensors of a file. An adapter's go by one name, whether PEFT (now or earlier) or RWKV-PEFT has named them.</summary>
     public static Dictionary<string, float[]> Tensors(string path)
     {
-        using var file = SafetensorsFile.Open(path);
-        return file.Tensors.Keys.ToDictionary(name => name.Replace("bone_block", "miss_block", StringComparison.Ordinal), name => file.ReadFloats(name));
+        using ModelWeights file = ModelWeights.OfFile(path);
+        return file.Tensors.Tensors.Keys.ToDictionary(Common, name => file.Tensors.ReadFloats(name));
     }
+
+    private static string Common(string name) => name.Replace("base_model.model.", "", StringComparison.Ordinal).Replace("bone_block", "disha", StringComparison.Ordinal)
+        .Replace("miss_block", "disha", StringComparison.Ordinal).Replace("lora_A.weight", "lora_A", StringComparison.Ordinal).Replace("lora_B.weight", "lora_B", StringComparison.Ordinal);
 
     /// <summary>A data file of token ids, one row per sequence.</summary>
     public static string TokenRows(IEnumerable<(long[] Ids, long[] Labels)> rows) =>

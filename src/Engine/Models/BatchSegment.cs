@@ -4,8 +4,8 @@ using Marrow.Formats.Datasets;
 namespace Marrow.Engine.Models;
 
 /// <summary>
-/// The part of a batch that one pass reads: of every sequence the positions from <see cref="First"/> on, at most a given number. Sequences that
-/// have ended by then are there with no rows. Its arrays are reused: filling it again allocates nothing.
+/// The part of a batch that one pass reads: of every sequence, or of some, the positions from <see cref="First"/> on, at most a given number. Sequences
+/// that have ended by then are there with no rows. Its arrays are reused: filling it again allocates nothing.
 /// </summary>
 public sealed class BatchSegment
 {
@@ -39,28 +39,30 @@ public sealed class BatchSegment
     public ReadOnlySpan<int> Starts => _starts.AsSpan(0, Count + 1);
 
     /// <summary>
-    /// Takes positions <paramref name="first"/> … <paramref name="first"/> + <paramref name="length"/> − 1 of every sequence.
+    /// Takes positions <paramref name="first"/> … <paramref name="first"/> + <paramref name="length"/> − 1 of every sequence, or of those from number
+    /// <paramref name="from"/> to before <paramref name="to"/>; with <paramref name="count"/> above their number sequences without rows follow them.
     /// This is the one place where labels are shifted: row t predicts label t + 1 of the same sequence, whichever segment that lies in.
     /// </summary>
-    public void Fill(TokenBatch batch, int first = 0, int length = int.MaxValue)
+    public void Fill(TokenBatch batch, int first = 0, int length = int.MaxValue, int from = 0, int? to = null, int count = 0)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        int taken = (to ?? batch.Count) - from;
         if (_tokens.Length < batch.TokenCount)
         {
             _tokens = new int[batch.Tokens.Length];
             _positions = new int[_tokens.Length];
             _targets = new int[_tokens.Length];
         }
-        if (_starts.Length < batch.Count + 1)
-            _starts = new int[batch.Starts.Length];
-        (First, End, Count, CountedTargets) = (first, 0, batch.Count, 0);
+        (First, End, Count, CountedTargets) = (first, 0, Math.Max(taken, count), 0);
+        if (_starts.Length < Count + 1)
+            _starts = new int[Math.Max(Count + 1, batch.Starts.Length)];
         int row = 0;
-        for (int s = 0; s < batch.Count; s++)
+        for (int s = 0; s < taken; s++)
         {
             _starts[s] = row;
-            int start = batch.Starts[s], end = batch.Starts[s + 1];
-            int from = (int)Math.Min((long)start + first, end), to = (int)Math.Min((long)from + length, end);
-            for (int t = from; t < to; t++, row++)
+            int start = batch.Starts[from + s], end = batch.Starts[from + s + 1];
+            int begin = (int)Math.Min((long)start + first, end), stop = (int)Math.Min((long)begin + length, end);
+            for (int t = begin; t < stop; t++, row++)
             {
                 _tokens[row] = batch.Tokens[t];
                 _positions[row] = batch.Positions[t];
@@ -69,6 +71,7 @@ public sealed class BatchSegment
                 End = Math.Max(End, _positions[row] + 1);
             }
         }
-        _starts[batch.Count] = TokenCount = row;
+        _starts.AsSpan(taken, Count - taken + 1).Fill(row);
+        TokenCount = row;
     }
 }

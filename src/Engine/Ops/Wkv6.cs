@@ -114,12 +114,8 @@ internal sealed partial class Wkv6Node : Node
         int n = inputs.N;
         Check.Type("wkv6", u, "u", DType.F32);
         Check.Is("wkv6", u, "u", new Shape(heads, n));
-        Check.Type("wkv6", starts, "starts", DType.I32);
-        ReadOnlySpan<int> at = starts.OnHost;
-        Check.True("wkv6", at.Length > 1 && at[0] == 0 && at[^1] == rows, $"starts must run from 0 to the number of rows, {rows}.");
-        for (int s = 1; s < at.Length; s++)
-            Check.True("wkv6", at[s] >= at[s - 1], $"starts must not fall: entry {s} is {at[s]} after {at[s - 1]}.");
-        states = new Shape(at.Length - 1, heads, n, n);
+        Check.Starts("wkv6", starts, rows);
+        states = new Shape(inputs.Sequences, heads, n, n);
         if (initial is null)
             return;
         Shape one = new(heads, n, n);

@@ -49,7 +49,7 @@ internal sealed partial class Wkv7Node : Node
         Like(r, b, "b");
         Check.True("wkv7", heads > 0 && r.Shape.Rank == 2 && r.Shape.Last % heads == 0, $"{heads} heads do not divide the channels of r ({r}).");
         int n = r.Shape.Last / heads, sequences = starts.Shape.Elements - 1;
-        CheckStarts(starts, r.Shape.Rows);
+        Check.Starts("wkv7", starts, r.Shape.Rows);
         Shape one = new(heads, n, n), each = new(sequences, heads, n, n);
         if (initial is not null)
         {
@@ -130,15 +130,6 @@ internal sealed partial class Wkv7Node : Node
     {
         Check.Type("wkv7", x, name, r.DType);
         Check.Is("wkv7", x, name, r.Shape);
-    }
-
-    private static void CheckStarts(Tensor starts, int rows)
-    {
-        Check.Type("wkv7", starts, "starts", DType.I32);
-        ReadOnlySpan<int> at = starts.OnHost;
-        Check.True("wkv7", at.Length > 1 && at[0] == 0 && at[^1] == rows, $"starts must run from 0 to the number of rows, {rows}.");
-        for (int s = 1; s < at.Length; s++)
-            Check.True("wkv7", at[s] >= at[s - 1], $"starts must not fall: entry {s} is {at[s]} after {at[s - 1]}.");
     }
 
     private static int ChunksOf(int tokens) => (tokens + ChunkTokens - 1) / ChunkTokens;

@@ -10,7 +10,7 @@ namespace Marrow.Engine.Training;
 /// </summary>
 /// <param name="Weights">Bytes of the frozen weights.</param>
 /// <param name="Trainable">Bytes of the trainable values, their gradients and both moments, fp32.</param>
-/// <param name="Activations">Bytes of activations that a micro-batch keeps for backward.</param>
+/// <param name="Activations">Bytes of activations that a pass keeps for backward, and of states that are carried from pass to pass.</param>
 /// <param name="BlockWork">Bytes that backward of one block takes beside them.</param>
 /// <param name="HeadWork">Bytes that the head and the loss take beside them: one chunk of logits, and hidden states with their gradient.</param>
 public sealed record MemoryEstimate(long Weights, long Trainable, long Activations, long BlockWork, long HeadWork)
@@ -18,11 +18,14 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
     /// <summary>The fullest moment: either the head or a block is at work.</summary>
     public long Total => Weights + Trainable + Activations + Math.Max(BlockWork, HeadWork);
 
-    /// <summary>The estimate for micro-batches of at most <paramref name="batchTokens"/> tokens; <paramref name="matrices"/> is the type of the weight matrices in memory, <paramref name="activations"/> that of activations.</summary>
-    public static MemoryEstimate For(ModelConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations = DType.F32) => config switch
+    /// <summary>
+    /// The estimate for passes over at most <paramref name="batchTokens"/> tokens; <paramref name="matrices"/> is the type of the weight matrices in memory, <paramref name="activations"/> that of activations.
+    /// <paramref name="carried"/> is the number of sequences whose state is carried from segment to segment.
+    /// </summary>
+    public static MemoryEstimate For(ModelConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations = DType.F32, int carried = 0) => config switch
     {
         LlamaConfig llama => For(llama, matrices, trainableValues, batchTokens, activationCheckpointing, activations),
-        RwkvConfig rwkv => For(rwkv, matrices, trainableValues, batchTokens, activationCheckpointing, activations),
+        RwkvConfig rwkv => For(rwkv, matrices, trainableValues, batchTokens, activationCheckpointing, activations, carried),
         _ => throw new ArgumentException($"no estimate for {config?.GetType().Name}", nameof(config)),
     };
 
@@ -47,7 +50,7 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
             batchTokens * (activationCheckpointing ? block + passing : passing), batchTokens * each * 2 * c + logits);
     }
 
-    private static MemoryEstimate For(RwkvConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations)
+    private static MemoryEstimate For(RwkvConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations, int carried)
     {
         long c = config.HiddenSize, f = config.IntermediateSize, each = activations.Bytes(1);
         // Channels of one row that a block keeps in the activations' type, with everything trained; statistics and the log decay are fp32, as are the states of every 16th position.
@@ -62,7 +65,9 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
             all += block;
         long logit = sizeof(float) + (activations == DType.F32 ? 0 : each);
         long logits = LinearCrossEntropyNode.ChunkFor(batchTokens, config.VocabularySize) * (logit * config.VocabularySize + each * 2 * c);
-        return new MemoryEstimate(WeightBytes(config, matrices), 4 * sizeof(float) * trainableValues, batchTokens * all,
+        // The incoming and the outgoing state of every layer: the WKV state and two rows.
+        long states = 2L * carried * config.LayerCount * (sizeof(float) * c * config.HeadSize + each * 2 * c);
+        return new MemoryEstimate(WeightBytes(config, matrices), 4 * sizeof(float) * trainableValues, batchTokens * all + states,
             batchTokens * (activationCheckpointing ? block + passing : passing), batchTokens * each * 2 * c + logits);
     }
 

@@ -180,6 +180,9 @@ public sealed class Trainer : IDisposable
         ("data.train", FormattableString.Invariant($"{_data.Count} examples, {_data.Tokens} tokens, {_data.Targets} targets")),
     ];
 
+    // Examples whose state is carried at a time.
+    private int CarriedSequences => Math.Min(Options.BatchSize, _data.Count);
+
     private ReadOnlySpan<TokenBatch> NextBatches(out long tokens, out int targets)
     {
         (tokens, targets) = (0, 0);
@@ -216,33 +219,49 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    // Gradients end at the borders of segments, the state goes on.
+    // Gradients end at the borders of segments, the state goes on. Packed rows hold many examples: they are read in groups, so that no pass is larger
+    // than batch_size segments.
     private void RunSegments(int micro, float scale, TokenBatch batch, int length)
     {
-        if (_carried is null || _carried.Sequences != batch.Count)
-        {
-            _carried?.Dispose();
-            _carried = _model.CreateCarriedState(batch.Count);
-        }
-        _carried!.Reset();
         ulong draws = _tape.DrawKey;
-        int longest = 0;
-        for (int s = 0; s < batch.Count; s++)
-            longest = Math.Max(longest, batch.Starts[s + 1] - batch.Starts[s]);
-        for (int first = 0; first < longest; first += length)
+        bool begun = false;
+        for (int from = 0, to; from < batch.Count; from = to)
         {
-            _segment.Fill(batch, first, length);
-            _tape.DrawKey = draws ^ (ulong)first;
-            // A segment without a target is read for its state only.
-            _tape.Recording = _segment.CountedTargets > 0;
-            Tensor loss = _model.Loss(_tape, _segment, _carried, scale, out _);
-            _readings.Keep(micro, loss, add: first > 0);
-            if (_tape.Recording)
-                _tape.Backward(loss);
-            _tape.Recording = true;
-            _tape.Clear();
-            _carried.Advance(length);
+            to = EndOfGroup(batch, from, length, out int longest);
+            RecurrentState? carried = longest > length ? _carried ??= _model.CreateCarriedState(CarriedSequences) : null;
+            carried?.Reset();
+            for (int first = 0; first < longest; first += length)
+            {
+                _segment.Fill(batch, first, length, from, to, carried?.Sequences ?? 0);
+                _tape.DrawKey = draws ^ (ulong)first ^ ((ulong)from << 32);
+                // A segment without a target is read for its state only.
+                _tape.Recording = _segment.CountedTargets > 0;
+                Tensor loss = _model.Loss(_tape, _segment, carried, scale, out _);
+                _readings.Keep(micro, loss, add: begun);
+                begun = true;
+                if (_tape.Recording)
+                    _tape.Backward(loss);
+                _tape.Recording = true;
+                _tape.Clear();
+                carried?.Advance(length);
+            }
         }
+    }
+
+    private int EndOfGroup(TokenBatch batch, int from, int length, out int longest)
+    {
+        long rows = 0;
+        longest = 0;
+        int to = from;
+        for (; to < batch.Count; to++)
+        {
+            int size = batch.Starts[to + 1] - batch.Starts[to], most = Math.Max(longest, size);
+            rows += Math.Min(size, length);
+            if (to > from && (rows > (long)Options.BatchSize * length || (most > length && to - from >= CarriedSequences)))
+                break;
+            longest = most;
+        }
+        return to;
     }
 
     private void EvaluateNow(ITrainingObserver? observer, CancellationToken cancellation)

@@ -6,6 +6,7 @@ using Marrow.Engine;
 using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Rwkv;
 using Marrow.Formats.Tokenizers;
 using Marrow.Host.Jobs;
 using Marrow.Host.Machines;
@@ -176,10 +177,11 @@ internal sealed class TrainingPlan : IDisposable
     private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, DType activations, long trained, JobSpec job, TrainingData data)
     {
         int row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
-        // In segments only a segment of each sequence is in memory.
+        // In segments only a segment of each sequence is in memory, and the state of those that go on.
+        int carried = data.Train.LongestLength > job.Training.SegmentLength ? Math.Min(job.Training.BatchSize, data.Train.Count) : 0;
         row = Math.Min(row, job.Training.SegmentLength ?? row);
         int tokens = (int)Math.Min(data.Train.Tokens, (long)job.Training.BatchSize * row);
-        var estimate = MemoryEstimate.For(folder.Config, matrices, trained, tokens, job.Training.ActivationCheckpointing, activations);
+        var estimate = MemoryEstimate.For(folder.Config, matrices, trained, tokens, job.Training.ActivationCheckpointing, activations, carried);
         // Trained weights take the place of the base's.
         return job.Adapter.Method == "full" ? estimate with { Weights = 0 } : estimate;
     }
@@ -188,7 +190,7 @@ internal sealed class TrainingPlan : IDisposable
     {
         if (Memory.Total > Room.TotalBytes)
             throw new MarrowException("ME001", $"training would take about {Quantity.Bytes(Memory.Total)} (weights {Quantity.Bytes(Memory.Weights)}, trained values {Quantity.Bytes(Memory.Trainable)}, "
-                + $"activations {Quantity.Bytes(Memory.Activations)}), and {Room.Where} may use {Quantity.Bytes(Room.TotalBytes)}; lower training.batch_size or data.max_length, "
+                + $"activations {Quantity.Bytes(Memory.Activations)}), and {Room.Where} may use {Quantity.Bytes(Room.TotalBytes)}; lower training.batch_size or {(Folder.Config is RwkvConfig ? "training.segment_length" : "data.max_length")}, "
                 + "set training.activation_checkpointing: true or model.dtype: bf16, or take a smaller model");
         if (Memory.Total > Room.FreeBytes)
             warnings.Add($"training takes about {Quantity.Bytes(Memory.Total)}, and {Quantity.Bytes(Room.FreeBytes.Value)} are free now; close other programs or lower training.batch_size");

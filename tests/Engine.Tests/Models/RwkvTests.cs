@@ -116,6 +116,40 @@ public sealed class RwkvTests(KernelDevices devices, ITestOutputHelper output)
     }
 
     [Theory]
+    [MemberData(nameof(Both))]
+    public void Packed_rows_in_segments_give_what_their_examples_give(string kind, int version)
+    {
+        if (!devices.Find(output, kind, out Device device))
+            return;
+        // Some examples are longer than a segment; a row holds more of them than a batch has rows, and all of them make one step.
+        TokenDataset data = Tiny.Data(14, 3, 30);
+        var packed = new TrainingOptions { MaxSteps = 1, BatchSize = 2, GradientAccumulationSteps = 10, Shuffle = false, PackedLength = 60, SegmentLength = 7 };
+        (float expectedLoss, Dictionary<string, float[]> expected) = Step(device, version, data, packed.SegmentLength);
+        (float loss, Dictionary<string, float[]> found) = StepWith(device, version, data, packed);
+        Assert.Equal(expectedLoss, loss, 1e-5);
+        foreach ((string name, float[] gradient) in expected)
+            Compare.Largest(gradient, found[name], 2e-5, name);
+    }
+
+    [Theory]
+    [InlineData(6)]
+    [InlineData(7)]
+    public void Segments_bound_the_memory_of_packed_rows(int version)
+    {
+        Assert.True(devices.Find(output, "cpu", out Device device));
+        TokenDataset data = Tiny.Data(200, 8, 8);
+        long Peak(int? segment)
+        {
+            using CausalModel model = TinyRwkv.Model(device, version);
+            using ParameterSet parameters = Tiny.TrainAll(model);
+            using var trainer = new Trainer(model, parameters, data, new TrainingOptions { MaxSteps = 1, BatchSize = 1, PackedLength = 1600, SegmentLength = segment });
+            return trainer.RunStep().PeakBytes - parameters.Values.Bytes * 4;
+        }
+
+        Assert.InRange(Peak(8), 0, Peak(null) / 4);
+    }
+
+    [Theory]
     [InlineData(6)]
     [InlineData(7)]
     public void A_steady_step_allocates_nothing(int version)
@@ -162,11 +196,13 @@ public sealed class RwkvTests(KernelDevices devices, ITestOutputHelper output)
     }
 
     // Loss and all gradients of one batch, as the trainer computes them.
-    private static (float Loss, Dictionary<string, float[]> Gradients) Step(Device device, int version, TokenDataset data, int? segment, bool checkpointing = false)
+    private static (float Loss, Dictionary<string, float[]> Gradients) Step(Device device, int version, TokenDataset data, int? segment, bool checkpointing = false) =>
+        StepWith(device, version, data, new TrainingOptions { MaxSteps = 1, BatchSize = data.Count, Shuffle = false, SegmentLength = segment, ActivationCheckpointing = checkpointing });
+
+    private static (float Loss, Dictionary<string, float[]> Gradients) StepWith(Device device, int version, TokenDataset data, TrainingOptions options)
     {
         using CausalModel model = TinyRwkv.Model(device, version);
         using ParameterSet parameters = Tiny.TrainAll(model);
-        var options = new TrainingOptions { MaxSteps = 1, BatchSize = data.Count, Shuffle = false, SegmentLength = segment, ActivationCheckpointing = checkpointing };
         using var trainer = new Trainer(model, parameters, data, options);
         float loss = (float)trainer.RunStep().Loss;
         return (loss, parameters.Parameters.ToDictionary(p => p.Name, p => p.Value.Grad!.ToArray()));

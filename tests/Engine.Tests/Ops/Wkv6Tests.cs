@@ -211,8 +211,8 @@ public sealed class Wkv6Tests(KernelDevices devices, ITestOutputHelper output)
         Assert.Contains("k is F32[3,16], shape [4,16] is needed", Message(few, u, [0, 4], 2), StringComparison.Ordinal);
         Assert.Contains("3 heads do not divide", Message(x, u, [0, 4], 3), StringComparison.Ordinal);
         Assert.Contains("u is F32[4,16], shape [2,8] is needed", Message(x, x, [0, 4], 2), StringComparison.Ordinal);
-        Assert.Contains("starts must run from 0 to the number of rows, 4", Message(x, u, [0, 3], 2), StringComparison.Ordinal);
-        Assert.Contains("entry 2 is 1 after 2", Message(x, u, [0, 2, 1, 4], 2), StringComparison.Ordinal);
+        Assert.Contains("must rise from 0 to the 4 rows", Message(x, u, [0, 3], 2), StringComparison.Ordinal);
+        Assert.Contains("must rise from 0 to the 4 rows", Message(x, u, [0, 2, 1, 4], 2), StringComparison.Ordinal);
         Assert.Contains("initial is F32[2,8,4], shape [2,8,8] or [1,2,8,8] is needed", Message(x, u, [0, 4], 2, state), StringComparison.Ordinal);
     }
 

@@ -20,12 +20,12 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
 
     /// <summary>
     /// The estimate for passes over at most <paramref name="batchTokens"/> tokens; <paramref name="matrices"/> is the type of the weight matrices in memory, <paramref name="activations"/> that of activations.
-    /// <paramref name="carried"/> is the number of sequences whose state is carried from segment to segment.
+    /// A pass has <paramref name="sequences"/> sequences; with <paramref name="carries"/> their states are carried from segment to segment.
     /// </summary>
-    public static MemoryEstimate For(ModelConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations = DType.F32, int carried = 0) => config switch
+    public static MemoryEstimate For(ModelConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations = DType.F32, int sequences = 1, bool carries = false) => config switch
     {
         LlamaConfig llama => For(llama, matrices, trainableValues, batchTokens, activationCheckpointing, activations),
-        RwkvConfig rwkv => For(rwkv, matrices, trainableValues, batchTokens, activationCheckpointing, activations, carried),
+        RwkvConfig rwkv => For(rwkv, matrices, trainableValues, batchTokens, activationCheckpointing, activations, sequences, carries),
         _ => throw new ArgumentException($"no estimate for {config?.GetType().Name}", nameof(config)),
     };
 
@@ -50,7 +50,7 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
             batchTokens * (activationCheckpointing ? block + passing : passing), batchTokens * each * 2 * c + logits);
     }
 
-    private static MemoryEstimate For(RwkvConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations, int carried)
+    private static MemoryEstimate For(RwkvConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations, int sequences, bool carries)
     {
         long c = config.HiddenSize, f = config.IntermediateSize, each = activations.Bytes(1);
         // Channels of one row that a block keeps in the activations' type, with everything trained; statistics and the log decay are fp32, as are the states of every 16th position.
@@ -65,8 +65,10 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
             all += block;
         long logit = sizeof(float) + (activations == DType.F32 ? 0 : each);
         long logits = LinearCrossEntropyNode.ChunkFor(batchTokens, config.VocabularySize) * (logit * config.VocabularySize + each * 2 * c);
-        // The incoming and the outgoing state of every layer: the WKV state and two rows.
-        long states = 2L * carried * config.LayerCount * (sizeof(float) * c * config.HeadSize + each * 2 * c);
+        // A layer keeps one more state of each sequence. Carried are an incoming and an outgoing state of every layer: the WKV state and two rows.
+        long state = sequences * sizeof(float) * c * config.HeadSize, states = state * (activationCheckpointing ? 1 : config.LayerCount);
+        if (carries)
+            states += 2 * config.LayerCount * (state + sequences * each * 2 * c);
         return new MemoryEstimate(WeightBytes(config, matrices), 4 * sizeof(float) * trainableValues, batchTokens * all + states,
             batchTokens * (activationCheckpointing ? block + passing : passing), batchTokens * each * 2 * c + logits);
     }

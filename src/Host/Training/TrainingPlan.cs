@@ -176,12 +176,14 @@ internal sealed class TrainingPlan : IDisposable
 
     private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, DType activations, long trained, JobSpec job, TrainingData data)
     {
-        int row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
+        int batch = Math.Min(job.Training.BatchSize, data.Train.Count), row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
         // In segments only a segment of each sequence is in memory, and the state of those that go on.
-        int carried = data.Train.LongestLength > job.Training.SegmentLength ? Math.Min(job.Training.BatchSize, data.Train.Count) : 0;
+        bool carries = data.Train.LongestLength > job.Training.SegmentLength;
         row = Math.Min(row, job.Training.SegmentLength ?? row);
         int tokens = (int)Math.Min(data.Train.Tokens, (long)job.Training.BatchSize * row);
-        var estimate = MemoryEstimate.For(folder.Config, matrices, trained, tokens, job.Training.ActivationCheckpointing, activations, carried);
+        // Packed rows hold examples of the usual length.
+        int sequences = job.Data.Packing && !carries ? (int)Math.Max(1, (long)tokens * data.Train.Count / data.Train.Tokens) : batch;
+        var estimate = MemoryEstimate.For(folder.Config, matrices, trained, tokens, job.Training.ActivationCheckpointing, activations, sequences, carries);
         // Trained weights take the place of the base's.
         return job.Adapter.Method == "full" ? estimate with { Weights = 0 } : estimate;
     }

@@ -53,6 +53,23 @@ public sealed class MemoryEstimateTests(KernelDevices devices, ITestOutputHelper
         Assert.InRange(withoutParameters, 0.9, 1.15);
     }
 
+    [Theory]
+    [InlineData(6)]
+    [InlineData(7)]
+    public void Counts_carried_states(int version)
+    {
+        Assert.True(devices.Find(output, "cpu", out Device device));
+        ModelConfig config = TinyRwkv.Config(version, headSize: 32, layers: 4);
+        using CausalModel model = ModelLoader.Create(device, config, 1);
+        using ParameterSet parameters = Tiny.TrainAll(model);
+        MemoryEstimate estimate = MemoryEstimate.For(config, DType.F32, parameters.Count, 24 * 4, false, sequences: 24, carries: true) with { Weights = 0 };
+        using var trainer = new Trainer(model, parameters, Tiny.Data(24, 64, 64), new TrainingOptions { MaxSteps = 2, BatchSize = 24, SegmentLength = 4 });
+        trainer.Run();
+        double ratio = (double)(device.PeakBytes - estimate.Trainable) / (estimate.Total - estimate.Trainable);
+        output.WriteLine($"measured {device.PeakBytes}, estimated {estimate}: without parameters {ratio:f3}");
+        Assert.InRange(ratio, 0.9, 1.15);
+    }
+
     [Fact]
     public void Counts_a_known_model()
     {

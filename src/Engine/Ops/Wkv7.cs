@@ -16,6 +16,7 @@ public static partial class Ops
     /// devices that run kernels; logDecay: the same shape, fp32; starts: [S+1] i32, the first row of each sequence and N; sequences may be empty.
     /// States are fp32 [head, value, key]: <paramref name="initial"/> is null for zeros, [heads, n, n] for all sequences or
     /// [S, heads, n, n]; <paramref name="final"/> is [S, heads, n, n]. Backward reaches all of them, from y and from final.
+    /// The gradient of logDecay on devices is a difference: exact to the tensor's largest value while decays stay above 1e-7, as RWKV-7's do.
     /// </summary>
     public static Tensor Wkv7(Tensor r, Tensor logDecay, Tensor k, Tensor v, Tensor a, Tensor b, Tensor starts, int heads, Tensor? initial, out Tensor final)
     {

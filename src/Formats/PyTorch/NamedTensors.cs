@@ -49,9 +49,9 @@ internal sealed class NamedTensors(string path, List<string> warnings)
         if (models.Count == 1)
             return Chosen(top, (string)models[0].Key, (PickleDict)models[0].Value);
         if (models.Count > 1)
-            throw new ModelFileException("PT030", path, $"several dictionaries within it may be the model; say which one is meant{Parts(models)}");
+            throw new ModelFileException("PT030", path, $"several dictionaries within it may be the model; save the one that is meant alone{Parts(models)}");
         return top.TensorCount > 0 || nested.Count == 0 ? top : throw new ModelFileException("PT030", path,
-            $"its tensors lie in a dictionary within the dictionary, under none of the names that models have ({string.Join(", ", ModelKeys)}); say which one is meant{Parts(nested)}");
+            $"its tensors lie in a dictionary within the dictionary, under none of the names that models have ({string.Join(", ", ModelKeys)}); save the one that is meant alone{Parts(nested)}");
     }
 
     private PickleDict Chosen(PickleDict top, string part, PickleDict chosen)

@@ -97,7 +97,7 @@ public sealed record RwkvConfig : ModelConfig
             MaxPositions = int.MaxValue,
             IntermediateSize = Sizes(tensors, First + "ffn.key.weight", 2)[0],
             DecayRank = Sizes(tensors, First + (version == 7 ? "att.w1" : "att.time_decay_w1"), 2)[1],
-            HasInitialStates = tensors.Tensors.ContainsKey(First + "att.time_state"),
+            HasInitialStates = tensors.Tensors.Keys.Any(n => n.EndsWith(".att.time_state", StringComparison.Ordinal)),
             EosIds = [0],
             Naming = naming,
         };

@@ -25,7 +25,7 @@ internal static class FileInspection
         using ModelWeights? weights = found.Try(() => ModelWeights.OfFile(path));
         if (weights is not null && RwkvPeftFile.IsPresent(weights.Tensors))
             return AdapterInspection.OfFile(path, values, stopping);
-        if (weights is not null && RwkvConfig.IsAnyVersion(weights.Tensors))
+        if (weights is not null && (RwkvConfig.IsAnyVersion(weights.Tensors) || FlaTensors.NamingOf(weights.Tensors) is not null))
             return ModelInspection.OfCheckpoint(path, weights, values, stopping);
         Add(found, weights, values, stopping);
         return found;

@@ -48,12 +48,13 @@ internal static class ModelInspection
     public static Inspection OfCheckpoint(string path, ModelWeights weights, bool values, CancellationToken stopping)
     {
         var found = new Inspection("RWKV model", path);
-        ModelConfig? config = Sizes(found, null, bare: true, weights.Tensors);
+        ModelWeights? official = found.Try(weights.Official);
+        ModelConfig? config = official is null ? null : Sizes(found, null, bare: true, official.Tensors);
         Describe(found, config);
         Tokenizer(found, Path.GetDirectoryName(Path.GetFullPath(path))!, config);
         Weights(found, weights, values, stopping);
         if (config is not null)
-            Compare(found, weights.Tensors, config);
+            Compare(found, official!.Tensors, config);
         return found;
     }
 

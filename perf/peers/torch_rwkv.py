@@ -4,18 +4,15 @@ Usage: OMP_WAIT_POLICY=PASSIVE python3 torch_rwkv.py {rwkv6,rwkv7} METHOD [--thr
 METHOD: lora (r 16 on all linear layers) or full. fp32.
 """
 import argparse
-import json
 import math
-import resource
-import time
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from torch_step import Full, Lora
+from torch_step import BATCH, HIDDEN, LAYERS, LENGTH, VOCAB, Full, Lora, measure
 
-HIDDEN, LAYERS, HEAD, VOCAB, BATCH, LENGTH = 512, 8, 64, 8192, 4, 256
+HEAD = 64
 HEADS = HIDDEN // HEAD
 
 
@@ -168,33 +165,7 @@ def main():
             if isinstance(module, Lora):
                 module.a.requires_grad_(True)
                 module.b.requires_grad_(True)
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=1e-3, weight_decay=0.01)
-    ids = torch.randint(VOCAB, (BATCH, LENGTH))
-    times = []
-    for step in range(args.steps + 1):
-        start = time.perf_counter()
-        logits = model(ids)
-        loss = F.cross_entropy(logits[:, :-1].reshape(-1, VOCAB), ids[:, 1:].reshape(-1))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trainable, 1.0)
-        optimizer.step()
-        if step >= 1:
-            times.append(time.perf_counter() - start)
-    times.sort()
-    median = times[len(times) // 2]
-    result = {
-        "method": args.method,
-        "trainable": sum(p.numel() for p in trainable),
-        "milliseconds": 1000 * median,
-        "tokens_per_second": BATCH * LENGTH / median,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "loss": loss.item(),
-        "torch": torch.__version__,
-    }
-    print(json.dumps(result) if args.json else "\n".join(f"{k}: {v}" for k, v in result.items()))
-
+    measure(model, args, warm_up=1)
 
 if __name__ == "__main__":
     main()

@@ -117,6 +117,37 @@ class Llama(nn.Module):
         return self.head(self.norm(x))
 
 
+def measure(model, args, warm_up):
+    """Times optimizer steps on random tokens and prints the figures."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=1e-3, weight_decay=0.01)
+    ids = torch.randint(VOCAB, (BATCH, LENGTH))
+    times = []
+    for step in range(args.steps + warm_up):
+        start = time.perf_counter()
+        logits = model(ids)
+        loss = F.cross_entropy(logits[:, :-1].reshape(-1, VOCAB), ids[:, 1:].reshape(-1))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trainable, 1.0)
+        optimizer.step()
+        if step >= warm_up:
+            times.append(time.perf_counter() - start)
+    times.sort()
+    median = times[len(times) // 2]
+    result = {
+        "method": args.method,
+        "trainable": sum(p.numel() for p in trainable),
+        "milliseconds": 1000 * median,
+        "tokens_per_second": BATCH * LENGTH / median,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "loss": loss.item(),
+        "torch": torch.__version__,
+    }
+    print(json.dumps(result) if args.json else "\n".join(f"{k}: {v}" for k, v in result.items()))
+
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("method", choices=["lora", "bone", "bat", "full"])
@@ -135,33 +166,7 @@ def main():
             if isinstance(module, adapters):
                 for name, p in module.named_parameters():
                     p.requires_grad_(name != "weight")
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=1e-3, weight_decay=0.01)
-    ids = torch.randint(VOCAB, (BATCH, LENGTH))
-    times = []
-    for step in range(args.steps + 2):
-        start = time.perf_counter()
-        logits = model(ids)
-        loss = F.cross_entropy(logits[:, :-1].reshape(-1, VOCAB), ids[:, 1:].reshape(-1))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trainable, 1.0)
-        optimizer.step()
-        if step >= 2:
-            times.append(time.perf_counter() - start)
-    times.sort()
-    median = times[len(times) // 2]
-    result = {
-        "method": args.method,
-        "trainable": sum(p.numel() for p in trainable),
-        "milliseconds": 1000 * median,
-        "tokens_per_second": BATCH * LENGTH / median,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "loss": loss.item(),
-        "torch": torch.__version__,
-    }
-    print(json.dumps(result) if args.json else "\n".join(f"{k}: {v}" for k, v in result.items()))
-
+    measure(model, args, warm_up=2)
 
 if __name__ == "__main__":
     main()

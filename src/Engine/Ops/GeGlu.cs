@@ -1,74 +1,26 @@
 using System.Numerics;
-using Marrow.Engine.Autograd;
+using System.Runtime.Intrinsics;
 using Marrow.Engine.Cpu;
-using Marrow.Engine.Devices;
-using Marrow.Engine.Devices.Cpu;
 using Marrow.Engine.Jit;
-using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine;
 
 public static partial class Ops
 {
     /// <summary>gelu(g) ∘ u with gelu(g) = ½·g·(1 + tanh(√(2/π)·(g + 0.044715·g³))); same shapes (spec/architectures.md §2.5).</summary>
-    public static Tensor GeGlu(Tensor g, Tensor u)
-    {
-        Check.Shapes("geglu", g, u);
-        Check.Activation("geglu", g, "gate");
-        Check.Activation("geglu", u, "up");
-        Tape tape = g.Tape!;
-        Tensor y = tape.NewActivation(g.Shape);
-        GeGluNode.Forward(g, u, y);
-        if (tape.Tracks(g, u))
-        {
-            var node = tape.Rent<GeGluNode>();
-            (node.G, node.U) = (node.Save(g), node.Save(u));
-            tape.Record(node, y);
-        }
-        return y;
-    }
+    public static Tensor GeGlu(Tensor g, Tensor u) => GeGluNode.Apply(g, u);
 }
 
-/// <summary>GeGLU's reference, bodies and backward.</summary>
-internal sealed unsafe class GeGluNode : Node
+/// <summary>GeGLU's reference and kernels.</summary>
+internal sealed class GeGluNode : GatedNode<GeluGate>
 {
-    private const int Grain = 8192;
-    private const float Root = 0.7978845608f, Cubic = 0.044715f;
+    private static readonly Kernel Forward = Kernel.Of(typeof(GeGluNode), nameof(ForwardKernel)), Gradient = Kernel.Of(typeof(GeGluNode), nameof(BackwardKernel));
 
-    private static readonly Kernel ForwardEach = Kernel.Of(typeof(GeGluNode), nameof(ForwardKernel)), BackwardEach = Kernel.Of(typeof(GeGluNode), nameof(BackwardKernel));
-
-    public Tensor G = null!, U = null!;
+    protected override Kernel BackwardEach => Gradient;
 
     public static NdArray Reference(NdArray g, NdArray u) => g.Zip(u, (a, b) => 0.5 * a * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (a + 0.044715 * a * a * a))) * b);
 
-    public static void Forward(Tensor g, Tensor u, Tensor y)
-    {
-        if (g.Device is KernelDevice gpu)
-        {
-            int n = g.Shape.Elements, quads = Quads.In(n, g, u, y);
-            gpu.Launch(ForwardEach, gpu.Over(n - 3L * quads), g, u, y, n, quads);
-            return;
-        }
-        var body = new ForwardBody { G = g.F32, U = u.F32, Y = y.F32 };
-        ((CpuDevice)g.Device).Pool.ForRange(g.Shape.Elements, Grain, ref body);
-    }
-
-    protected internal override void Backward(Tensor grad)
-    {
-        Tensor? dg = GradOf(G, out bool moreG), du = GradOf(U, out bool moreU);
-        if (grad.Device is KernelDevice gpu)
-        {
-            int n = grad.Shape.Elements, quads = Quads.In(n, G, U, grad, dg, du);
-            gpu.Launch(BackwardEach, gpu.Over(n - 3L * quads), G, U, grad, dg, du, n, quads, dg is not null, du is not null, moreG, moreU);
-            return;
-        }
-        var body = new BackwardBody
-        {
-            G = G.F32, U = U.F32, Dy = grad.F32, MoreG = moreG, MoreU = moreU,
-            Dg = dg is null ? null : dg.F32, Du = du is null ? null : du.F32,
-        };
-        ((CpuDevice)grad.Device).Pool.ForRange(grad.Shape.Elements, Grain, ref body);
-    }
+    public static Tensor Apply(Tensor g, Tensor u) => Apply<GeGluNode>("geglu", g, u, Forward);
 
     [Kernel]
     private static void ForwardKernel<TG, TU, TY>(View<TG> g, View<TU> u, View<TY> y, int n, int quads) where TG : unmanaged where TU : unmanaged where TY : unmanaged
@@ -126,73 +78,46 @@ internal sealed unsafe class GeGluNode : Node
     }
 
     // The part of g that passes: ½·(1 + tanh z) = σ(2z), which loses nothing where it is small.
-    private static float Share(float g) => 1f / (1f + MathF.Exp(-2f * Root * g * (1f + Cubic * g * g)));
+    // As GeluGate.Share.
+    private static float Share(float g) => 1f / (1f + MathF.Exp(-2f * GeluGate.Root * g * (1f + GeluGate.Cubic * g * g)));
 
     private static Vector4 Share(Vector4 v) => new(Share(v.X), Share(v.Y), Share(v.Z), Share(v.W));
 
-    // d gelu / dg: s + g·s', s' = 2·s·(1 − s)·z'
-    private static float Slope(float g, float share) => share * (1f + 2f * Root * g * (1f - share) * (1f + 3f * Cubic * g * g));
+    private static float Slope(float g, float share) => share * (1f + 2f * GeluGate.Root * g * (1f - share) * (1f + 3f * GeluGate.Cubic * g * g));
+}
 
-    private static Vector<float> Share(Vector<float> g)
+/// <summary>gelu(g) = g·s with s = ½·(1 + tanh z) = σ(2z), which loses nothing where it is small; gelu′ = s + g·s′, s′ = 2·s·(1 − s)·z′.</summary>
+internal readonly struct GeluGate : IGate
+{
+    public const float Root = 0.7978845608f, Cubic = 0.044715f;
+
+    public static float Of(float g, float u) => g * Share(g) * u;
+
+    public static Vector<float> Of(Vector<float> g, Vector<float> u) => g * Share(g) * u;
+
+    public static Vector512<float> Of(Vector512<float> g, Vector512<float> u) => g * Share(g) * u;
+
+    public static float Share(float g) => Share(new Vector<float>(g))[0];
+
+    public static Vector<float> Share(Vector<float> g) =>
+        Simd.Sigmoid(g * (2f * Root) * Vector.FusedMultiplyAdd(g * g, new Vector<float>(Cubic), Vector<float>.One));
+
+    public static Vector512<float> Share(Vector512<float> g) =>
+        Simd.Sigmoid(g * (2f * Root) * Vector512.FusedMultiplyAdd(g * g, Vector512.Create(Cubic), Vector512<float>.One));
+
+    public static float Pull(float d, float g, float share) => d * Slope(new Vector<float>(g), new Vector<float>(share))[0];
+
+    public static Vector<float> Pull(Vector<float> d, Vector<float> g, Vector<float> share) => d * Slope(g, share);
+
+    public static Vector512<float> Pull(Vector512<float> d, Vector512<float> g, Vector512<float> share)
     {
-        Vector<float> z = g * (2f * Root) * Vector.FusedMultiplyAdd(g * g, new Vector<float>(Cubic), Vector<float>.One);
-        return Simd.Sigmoid(z);
+        Vector512<float> inner = Vector512.FusedMultiplyAdd(g * g, Vector512.Create(3f * Cubic), Vector512<float>.One);
+        return d * (share * Vector512.FusedMultiplyAdd(g * (2f * Root) * (Vector512<float>.One - share), inner, Vector512<float>.One));
     }
 
     private static Vector<float> Slope(Vector<float> g, Vector<float> share)
     {
         Vector<float> inner = Vector.FusedMultiplyAdd(g * g, new Vector<float>(3f * Cubic), Vector<float>.One);
         return share * Vector.FusedMultiplyAdd(g * (2f * Root) * (Vector<float>.One - share), inner, Vector<float>.One);
-    }
-
-    private struct ForwardBody : IParallelRange
-    {
-        public float* G, U, Y;
-
-        public readonly void Run(int start, int end)
-        {
-            int i = start;
-            for (; i <= end - Simd.Width; i += Simd.Width)
-            {
-                Vector<float> g = Vector.Load(G + i);
-                (g * Share(g) * Vector.Load(U + i)).Store(Y + i);
-            }
-            for (; i < end; i++)
-                Y[i] = G[i] * Share(new Vector<float>(G[i]))[0] * U[i];
-        }
-    }
-
-    // du = dy·gelu(g); dg = dy·u·gelu'(g)
-    private struct BackwardBody : IParallelRange
-    {
-        public float* G, U, Dy, Dg, Du;
-        public bool MoreG, MoreU;
-
-        public readonly void Run(int start, int end)
-        {
-            int i = start;
-            for (; i <= end - Simd.Width; i += Simd.Width)
-            {
-                Vector<float> g = Vector.Load(G + i), dy = Vector.Load(Dy + i), s = Share(g);
-                if (Du is not null)
-                {
-                    Vector<float> d = dy * g * s;
-                    (MoreU ? d + Vector.Load(Du + i) : d).Store(Du + i);
-                }
-                if (Dg is not null)
-                {
-                    Vector<float> d = dy * Vector.Load(U + i) * Slope(g, s);
-                    (MoreG ? d + Vector.Load(Dg + i) : d).Store(Dg + i);
-                }
-            }
-            for (; i < end; i++)
-            {
-                Vector<float> g = new(G[i]), s = Share(g);
-                if (Du is not null)
-                    Du[i] = Dy[i] * G[i] * s[0] + (MoreU ? Du[i] : 0f);
-                if (Dg is not null)
-                    Dg[i] = Dy[i] * U[i] * Slope(g, s)[0] + (MoreG ? Dg[i] : 0f);
-            }
-        }
     }
 }

@@ -3,6 +3,7 @@ using System.Buffers.Binary;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Numerics.Blocks;
 
 namespace Marrow.Formats;
 
@@ -29,11 +30,16 @@ public static class TensorSourceExtensions
             $"tensor '{Echo.Name(name)}' has shape {info.ShapeText}, but [{string.Join(',', shape.ToArray())}] is needed; the file belongs to another model or configuration");
     }
 
-    /// <summary>Reads elements from <paramref name="firstElement"/> on as fp32; stored F32, F16, BF16 (exact) or F64 (rounded).</summary>
+    /// <summary>Reads elements from <paramref name="firstElement"/> on as fp32; stored F32, F16, BF16 (exact), F64 (rounded), or in blocks that are decoded here.</summary>
     /// <exception cref="ModelFileException">TS001 no such tensor; TS003 not a float type; TS004 outside the tensor.</exception>
     public static void ReadFloats(this ITensorSource source, string name, long firstElement, Span<float> destination)
     {
         TensorInfo info = source.RequireRange(name, firstElement, destination.Length);
+        if (info.DType.IsBlock())
+        {
+            ReadBlocks(source, info, firstElement, destination);
+            return;
+        }
         if (!info.DType.IsFloat())
             throw WrongType(source, info, "floating-point");
         if (info.DType == DType.F32)
@@ -140,6 +146,43 @@ public static class TensorSourceExtensions
             at += count;
         }
         return values;
+    }
+
+    // Ranges may start and end inside a block: such blocks are decoded whole beside the destination.
+    private static void ReadBlocks(ITensorSource source, TensorInfo info, long first, Span<float> destination)
+    {
+        BlockFormat format = BlockFormats.Of(info.DType);
+        if (format.Decode is not { } decode)
+            throw new ModelFileException("TS005", source.Path, $"tensor '{Echo.Name(info.Name)}' {info.ShapeText} is stored as {format.Name}, which can be listed and copied but not decoded here; "
+                + "take a file of another type (Q4_K, Q6_K, Q8_0 …)");
+        int blocks = Math.Max(1, PieceBytes / format.Bytes);
+        byte[] stored = ArrayPool<byte>.Shared.Rent(blocks * format.Bytes);
+        float[] part = ArrayPool<float>.Shared.Rent(format.Elements);
+        try
+        {
+            for (int at = 0; at < destination.Length;)
+            {
+                (long block, long skip) = Math.DivRem(first + at, format.Elements);
+                int whole = skip == 0 ? Math.Min(blocks, (destination.Length - at) / format.Elements) : 0;
+                Span<byte> bytes = stored.AsSpan(0, Math.Max(1, whole) * format.Bytes);
+                source.Read(info.Name, block * format.Bytes, bytes);
+                if (whole > 0)
+                {
+                    decode(bytes, destination.Slice(at, whole * format.Elements));
+                    at += whole * format.Elements;
+                    continue;
+                }
+                decode(bytes, part.AsSpan(0, format.Elements));
+                int count = (int)Math.Min(format.Elements - skip, destination.Length - at);
+                part.AsSpan((int)skip, count).CopyTo(destination[at..]);
+                at += count;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(stored);
+            ArrayPool<float>.Shared.Return(part);
+        }
     }
 
     /// <summary>Checks that a range of elements lies within the tensor, whose stored elements must be whole bytes.</summary>

@@ -5,10 +5,10 @@ using Marrow.Formats.Tokenizers.World;
 
 namespace Marrow.Formats.Tokenizers;
 
-/// <summary>All that a model folder says about text: the tokenizer, its special ids and the chat template.</summary>
+/// <summary>All that a model folder, or a GGUF file, says about text: the tokenizer, its special ids and the chat template.</summary>
 public sealed class ModelTokenizer
 {
-    private ModelTokenizer(ITokenizer tokenizer, IReadOnlyList<int> stopIds, int? padId, int? unkId, IChatTemplate? chatTemplate) =>
+    internal ModelTokenizer(ITokenizer tokenizer, IReadOnlyList<int> stopIds, int? padId, int? unkId, IChatTemplate? chatTemplate) =>
         (Tokenizer, StopIds, PadId, UnkId, ChatTemplate) = (tokenizer, stopIds, padId, unkId, chatTemplate);
 
     /// <summary>The tokenizer; its <c>addSpecial</c> adds what transformers' fast tokenizer of the same folder adds.</summary>
@@ -33,7 +33,7 @@ public sealed class ModelTokenizer
     public IChatTemplate? ChatTemplate { get; }
 
     /// <summary>What is odd about the files but allowed, one sentence each.</summary>
-    public IReadOnlyList<string> Warnings { get; private init; } = [];
+    public IReadOnlyList<string> Warnings { get; internal init; } = [];
 
     /// <summary>
     /// Reads tokenizer.json, or without one RWKV's rwkv_vocab….txt, and, where they exist, tokenizer_config.json, special_tokens_map.json,

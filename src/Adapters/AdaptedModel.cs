@@ -1,4 +1,5 @@
 using Marrow.Adapters.Merging;
+using Marrow.Adapters.Methods;
 using Marrow.Adapters.Peft;
 using Marrow.Adapters.RwkvPeft;
 using Marrow.Adapters.Targets;
@@ -195,7 +196,7 @@ public sealed class AdaptedModel : FineTuning
     {
         Expect(_state == State.Merged, "is not merged");
         if (_adapters.FirstOrDefault(a => !a.Change().CanUndo) is { } stuck)
-            throw new MarrowException("AD011", $"{stuck.Layer.Path}: a block I + B is singular, so the merge cannot be undone; load the base model again. [AD011]");
+            throw new MarrowException("AD011", $"{stuck.Layer.Path}: merging this {Config.Method.Name} adapter cannot be undone ({(Config is DoraConfig ? "the norms of the rows are not kept" : "a block I + B is singular")}); load the base model again. [AD011]");
         foreach (LayerAdapter adapter in _adapters)
             AdapterMerge.Change(adapter, undo: true);
         foreach (TrainedState state in _states)
@@ -222,6 +223,8 @@ public sealed class AdaptedModel : FineTuning
     {
         if (_state == State.Attached)
             Detach();
+        foreach (LayerAdapter adapter in _adapters)
+            adapter.Dispose();
         foreach (TrainedWeight weight in _saved)
             weight.Free();
         foreach (TrainedState state in _states)

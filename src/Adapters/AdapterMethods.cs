@@ -10,6 +10,7 @@ public static class AdapterMethods
     public static IReadOnlyList<AdapterMethod> All { get; } =
     [
         LoraConfig.Entry,
+        DoraConfig.Entry,
         MissConfig.Entry,
         MissMiniConfig.Entry,
         BatConfig.Entry,

@@ -11,7 +11,7 @@ namespace Marrow.Adapters;
 public sealed record AdapterTensor(string Name, Shape Shape, Action<float[], SeededRandom>? Fill);
 
 /// <summary>What a method does to one linear layer: its trainable tensors, the forward in ops, and the same change of the weight itself.</summary>
-public abstract class LayerAdapter : ILinearAdapter
+public abstract class LayerAdapter : ILinearAdapter, IDisposable
 {
     private Tensor[] _values = [];
 
@@ -34,7 +34,19 @@ public abstract class LayerAdapter : ILinearAdapter
     public abstract WeightChange Change();
 
     /// <summary>Gives the adapter its values, in the order of <see cref="Tensors"/>.</summary>
-    internal void Bind(Tensor[] values) => _values = values;
+    internal virtual void Bind(Tensor[] values) => _values = values;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Frees what the adapter keeps on the device beside its values.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+    }
 
     /// <summary>A value on the host, in double precision.</summary>
     protected double[] Doubles(int tensor) => Array.ConvertAll(_values[tensor].ToArray(), v => (double)v);

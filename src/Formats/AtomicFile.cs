@@ -16,9 +16,12 @@ public static class AtomicFile
     /// <exception cref="MarrowException">IO008 the file cannot be written; IO009 a folder stands at the path.</exception>
     public static void WriteBytes(string path, ReadOnlyMemory<byte> bytes) => Write(path, stream => stream.Write(bytes.Span));
 
-    /// <summary>Writes what <paramref name="write"/> puts into the stream. Should it throw, the old file stays.</summary>
+    /// <summary>
+    /// Writes what <paramref name="write"/> puts into the stream. Should it throw, the old file stays. Space for <paramref name="expectedBytes"/> is
+    /// taken first, so that a disk without it is told at once.
+    /// </summary>
     /// <exception cref="MarrowException">IO008 the file cannot be written; IO009 a folder stands at the path.</exception>
-    public static void Write(string path, Action<Stream> write)
+    public static void Write(string path, Action<Stream> write, long expectedBytes = 0)
     {
         string full = Path.GetFullPath(path);
         if (Directory.Exists(full))
@@ -27,7 +30,10 @@ public static class AtomicFile
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(full)!);
-            using (FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16))
+            using (FileStream stream = new(temporary, new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 1 << 16, PreallocationSize = expectedBytes,
+            }))
             {
                 write(stream);
                 stream.Flush(flushToDisk: true);
@@ -49,6 +55,29 @@ public static class AtomicFile
 
     internal static MarrowException CannotWrite(string path, Exception e) =>
         new("IO008", $"{path}: cannot be written: {e.Message} Check free space and permissions, and that no program has it open [IO008]", e);
+
+    /// <summary>Removes what killed writers of this path left beside it; what a living one has open stays.</summary>
+    internal static void RemoveLeftovers(string path)
+    {
+        string full = Path.GetFullPath(path), parent = Path.GetDirectoryName(full)!, prefix = $".{Path.GetFileName(full)}.";
+        if (!Directory.Exists(parent))
+            return;
+        foreach (string file in Directory.EnumerateFiles(parent).Where(f => IsTemporary(Path.GetFileName(f), prefix)))
+        {
+            try
+            {
+                using FileStream unused = new(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Somebody writes it.
+            }
+        }
+    }
+
+    /// <summary>Whether a name is one that <see cref="TemporaryPath"/> makes; <paramref name="prefix"/> is ".name.".</summary>
+    internal static bool IsTemporary(ReadOnlySpan<char> name, string prefix) =>
+        name.StartsWith(prefix) && name.EndsWith(".tmp") && name.Length > prefix.Length + 4 && Guid.TryParseExact(name[prefix.Length..^4], "N", out _);
 
     private static void Remove(string temporary)
     {

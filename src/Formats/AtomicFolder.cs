@@ -89,11 +89,8 @@ public static partial class AtomicFolder
             return;
         string prefix = $".{Path.GetFileName(full)}.";
         foreach (string folder in Directory.GetDirectories(parent))
-        {
-            ReadOnlySpan<char> name = Path.GetFileName(folder.AsSpan());
-            if (name.StartsWith(prefix) && name.EndsWith(".tmp") && Guid.TryParseExact(name[prefix.Length..^4], "N", out _))
+            if (AtomicFile.IsTemporary(Path.GetFileName(folder.AsSpan()), prefix))
                 Remove(folder);
-        }
     }
 
     private static void Flush(string file)

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Numerics.Blocks;
@@ -62,7 +61,7 @@ public static class TensorSourceExtensions
                 Span<float> piece = destination.Slice(at, Math.Min(PieceBytes / size, destination.Length - at));
                 Span<byte> stored = buffer.AsSpan(0, piece.Length * size);
                 source.Read(name, (firstElement + at) * size, stored);
-                Widen(info.DType, stored, piece);
+                StoredElements.ToFloats(info.DType, stored, piece);
                 at += piece.Length;
             }
         }
@@ -198,24 +197,6 @@ public static class TensorSourceExtensions
         TensorInfo info = source.Require(name);
         return info.Count <= Array.MaxLength ? (int)info.Count : throw new ModelFileException("TS004", source.Path,
             $"tensor '{Echo.Name(name)}' {info.ShapeText} is too large to be read in one piece");
-    }
-
-    private static void Widen(DType type, ReadOnlySpan<byte> stored, Span<float> values)
-    {
-        switch (type)
-        {
-            case DType.BF16:
-                BFloat16.Widen(MemoryMarshal.Cast<byte, BFloat16>(stored), values);
-                break;
-            case DType.F16:
-                TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(stored), values);
-                break;
-            default:
-                ReadOnlySpan<double> doubles = MemoryMarshal.Cast<byte, double>(stored);
-                for (int i = 0; i < doubles.Length; i++)
-                    values[i] = (float)doubles[i];
-                break;
-        }
     }
 
     private static ModelFileException WrongType(ITensorSource source, TensorInfo info, string needed) => new("TS003", source.Path,

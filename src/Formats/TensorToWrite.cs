@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Marrow.Formats.Numerics;
 
@@ -28,7 +27,7 @@ public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long>
                 {
                     ReadOnlySpan<float> piece = values.Span.Slice(at, Math.Min(PieceElements, values.Length - at));
                     Span<byte> stored = buffer.AsSpan(0, piece.Length * (storedAs.Bits() / 8));
-                    Narrow(storedAs, piece, stored);
+                    StoredElements.FromFloats(storedAs, piece, stored);
                     stream.Write(stored);
                 }
             }
@@ -69,26 +68,5 @@ public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long>
     {
         for (int at = 0; at < values.Length; at += PieceElements)
             stream.Write(MemoryMarshal.AsBytes(values.Slice(at, Math.Min(PieceElements, values.Length - at))));
-    }
-
-    private static void Narrow(DType type, ReadOnlySpan<float> values, Span<byte> stored)
-    {
-        switch (type)
-        {
-            case DType.F32:
-                MemoryMarshal.AsBytes(values).CopyTo(stored);
-                break;
-            case DType.BF16:
-                BFloat16.Narrow(values, MemoryMarshal.Cast<byte, BFloat16>(stored));
-                break;
-            case DType.F16:
-                TensorPrimitives.ConvertToHalf(values, MemoryMarshal.Cast<byte, Half>(stored));
-                break;
-            default:
-                Span<double> doubles = MemoryMarshal.Cast<byte, double>(stored);
-                for (int i = 0; i < values.Length; i++)
-                    doubles[i] = values[i];
-                break;
-        }
     }
 }

@@ -16,7 +16,7 @@ namespace Marrow.Adapters.Tests;
 [Collection(KernelDeviceTests.Name)]
 public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper output)
 {
-    private static readonly string[] Kinds = ["cpu", "opencl", "cuda"], Methods = ["lora", "rslora", "bone", "bat", "miss", "miss_pad", "miss_mini"];
+    private static readonly string[] Kinds = ["cpu", "opencl", "cuda"], Methods = ["lora", "rslora", "dora", "bone", "bat", "miss", "miss_pad", "miss_mini"];
 
     public static TheoryData<string, string> Cases
     {
@@ -61,6 +61,11 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
                 Assert.InRange(TinyLlama.LargestDifference(merged.ReadFloats(layer.Weight.Name), layer.Weight.Value.ToArray()), 0, 1e-6f);
         }
         output.WriteLine($"{name}: largest |dW| {certificate.LargestChange:g3}, logits differ by {certificate.Logits.Largest:g3}, unmerge error {certificate.UnmergeError:g3}");
+        if (certificate.UnmergeError is null)
+        {
+            Assert.Equal("AD011", Assert.Throws<MarrowException>(adapted.Unmerge).Code);
+            return;
+        }
         adapted.Unmerge();
         for (int i = 0; i < before.Length; i++)
             Assert.InRange(TinyLlama.LargestDifference(before[i], adapted.Layers[i].Weight.Value.ToArray()), 0, (float)certificate.UnmergeError!.Value);

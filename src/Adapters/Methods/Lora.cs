@@ -10,7 +10,7 @@ using Tensor = Marrow.Engine.Tensor;
 namespace Marrow.Adapters.Methods;
 
 /// <summary>LoRA: W' = W + s·B·A with s = alpha/r, or alpha/√r for rsLoRA (spec/adapters.md §3.1, §3.2).</summary>
-public sealed record LoraConfig : AdapterConfig
+public record LoraConfig : AdapterConfig
 {
     internal static AdapterMethod Entry { get; } = new("lora", "LORA", Read);
 
@@ -32,13 +32,16 @@ public sealed record LoraConfig : AdapterConfig
     /// <summary>Alphas of single layers; the first pattern that matches counts.</summary>
     public LayerPattern AlphaPattern { get; init; } = new([]);
 
+    /// <summary>Whether a magnitude for each output scales the adapted weight's rows.</summary>
+    public virtual bool UseDora => false;
+
     /// <inheritdoc/>
     public override AdapterMethod Method => Entry;
 
     /// <inheritdoc/>
     public override IReadOnlyList<PeftSwitch> Switches =>
     [
-        new("use_dora", "false"), new("lora_bias", "false"), new("fan_in_fan_out", "false"), new("layer_replication"), new("megatron_config"),
+        .. UseDora ? (PeftSwitch[])[] : [new("use_dora", "false")], new("lora_bias", "false"), new("fan_in_fan_out", "false"), new("layer_replication"), new("megatron_config"),
         new("target_parameters"), new("trainable_token_indices"), new("use_qalora", "false"), new("use_bdlora") { IsWritten = false },
         new("alora_invocation_tokens") { IsWritten = false }, new("arrow_config") { IsWritten = false }, new("kasa_config") { IsWritten = false },
         new("monteclora_config") { IsWritten = false }, new("velora_config") { IsWritten = false }, new("ensure_weight_tying") { IsWritten = false },
@@ -62,9 +65,16 @@ public sealed record LoraConfig : AdapterConfig
     /// <inheritdoc/>
     public override LayerAdapter CreateAdapter(LinearLayer layer, int site)
     {
+        (int r, double scale) = RankAndScale(layer);
+        return new LoraLayer(layer, r, scale, (float)LoraDropout, site, InitWeights);
+    }
+
+    /// <summary>The rank and the scale of a layer's adapter.</summary>
+    protected (int R, double Scale) RankAndScale(LinearLayer layer)
+    {
         int r = (int)(RankPattern.Find(layer.Path) ?? R);
         double alpha = AlphaPattern.Find(layer.Path) ?? LoraAlpha;
-        return new LoraLayer(layer, r, alpha / (UseRslora ? Math.Sqrt(r) : r), (float)LoraDropout, site, InitWeights);
+        return (r, alpha / (UseRslora ? Math.Sqrt(r) : r));
     }
 
     /// <inheritdoc/>
@@ -79,10 +89,12 @@ public sealed record LoraConfig : AdapterConfig
         fields["alpha_pattern"] = AlphaPattern.ToJson();
     }
 
-    private static LoraConfig? Read(PeftDocument document)
+    private static LoraConfig? Read(PeftDocument document) =>
+        document.PeftType == Entry.PeftType && document.Json.Flag("use_dora") is not true ? ReadSettings(document) : null;
+
+    /// <summary>Reads the settings that LoRA and DoRA share.</summary>
+    private protected static LoraConfig ReadSettings(PeftDocument document)
     {
-        if (document.PeftType != Entry.PeftType)
-            return null;
         JsonFields json = document.Json;
         return new LoraConfig
         {
@@ -117,7 +129,7 @@ public sealed record LoraConfig : AdapterConfig
     }
 }
 
-internal sealed class LoraLayer(LinearLayer layer, int r, double scale, float dropout, int site, AdapterInit init) : LayerAdapter(layer)
+internal class LoraLayer(LinearLayer layer, int r, double scale, float dropout, int site, AdapterInit init) : LayerAdapter(layer)
 {
     public override IReadOnlyList<AdapterTensor> Tensors { get; } =
     [

@@ -85,6 +85,7 @@ public sealed class RwkvPeftFile : AdapterFiles
         string? reason = adapted.Config switch
         {
             _ when adapted.Model is not Rwkv => $"holds adapters of RWKV models, and this is a {adapted.Model.ModelType} model",
+            DoraConfig => "has no place for DoRA's magnitudes",
             LoraConfig { UseRslora: true } => "knows LoRA's scale only as alpha / r, and use_rslora divides by the root of r",
             LoraConfig { AlphaPattern.Entries.Count: > 0 } => "has one lora_alpha for all layers, and alpha_pattern gives several",
             LoraConfig or BatRowConfig or StateConfig => null,

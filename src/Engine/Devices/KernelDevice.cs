@@ -28,6 +28,9 @@ public abstract class KernelDevice : Device
     /// <summary>Times that the host waited for the device.</summary>
     public long Waits { get; protected set; }
 
+    /// <summary>Whether kernels read weights of <paramref name="type"/>; quantised ones stay so in device memory and are decoded where they are used.</summary>
+    public static bool Reads(DType type) => CType.ElementOf(type) is not null;
+
     /// <summary>Waits for all queued work.</summary>
     /// <exception cref="MarrowException">DV010 the device failed or went away.</exception>
     public abstract void Synchronize();

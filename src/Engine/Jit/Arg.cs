@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Jit;
 
@@ -18,6 +19,9 @@ internal readonly struct Arg
 
     /// <summary>A tensor from element <paramref name="first"/> on.</summary>
     public static Arg At(Tensor tensor, long first) => new(tensor, first, 0);
+
+    /// <summary>The first byte's place in the tensor's buffer, where the kernel's elements have <paramref name="elementBytes"/> bytes. Blocks are bytes to a kernel.</summary>
+    public long ByteOffset(int elementBytes) => Tensor!.Offset + (Tensor.DType.IsBlock() ? Tensor.DType.Bytes(First) : First * elementBytes);
 
     public static implicit operator Arg(Tensor? tensor) => new(tensor, 0, 0);
 

@@ -30,7 +30,7 @@ internal sealed class CPrinter(DialectLanguage language)
             Scalar.ULong => "ulong64",
             Scalar.Float => "float",
             Scalar.Float4 => "float4",
-            Scalar.Byte => "uchar",
+            Scalar.Byte or Scalar.Block => "uchar",
             // CUDA's char has the host's sign.
             Scalar.SByte => language == DialectLanguage.OpenCl ? "char" : "signed char",
             Scalar.Short => "short",

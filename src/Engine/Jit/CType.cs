@@ -3,10 +3,10 @@ using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Jit;
 
-/// <summary>The element and value types of kernels. bf16 and fp16 exist in storage only, as 16-bit words.</summary>
+/// <summary>The element and value types of kernels. bf16 and fp16 exist in storage only, as 16-bit words; so do blocks, as bytes behind a pointer.</summary>
 internal enum Scalar
 {
-    Void, Int, UInt, Long, ULong, Float, Float4, Byte, SByte, UShort, Short, BFloat16, Half,
+    Void, Int, UInt, Long, ULong, Float, Float4, Byte, SByte, UShort, Short, BFloat16, Half, Block,
 }
 
 /// <summary>Where a pointer points; <see cref="Value"/> for what is no pointer.</summary>
@@ -20,6 +20,9 @@ internal readonly record struct CType(Scalar Scalar, Space Space = Space.Value)
 {
     public static readonly CType Int = new(Scalar.Int), Float = new(Scalar.Float), Void = new(Scalar.Void);
 
+    /// <summary>Of a pointer to block-quantised elements their type.</summary>
+    public DType? Block { get; init; }
+
     public bool IsPointer => Space != Space.Value;
 
     public CType Element => new(Scalar);
@@ -30,11 +33,11 @@ internal readonly record struct CType(Scalar Scalar, Space Space = Space.Value)
 
     public bool IsUnsigned => Space == Space.Value && Scalar is Scalar.UInt or Scalar.ULong;
 
-    public bool IsInteger => Space == Space.Value && Scalar is not (Scalar.Void or Scalar.Float or Scalar.Float4 or Scalar.BFloat16 or Scalar.Half);
+    public bool IsInteger => Space == Space.Value && Scalar is not (Scalar.Void or Scalar.Float or Scalar.Float4 or Scalar.BFloat16 or Scalar.Half or Scalar.Block);
 
     public int Bytes => Scalar switch
     {
-        Scalar.Byte or Scalar.SByte => 1,
+        Scalar.Byte or Scalar.SByte or Scalar.Block => 1,
         Scalar.UShort or Scalar.Short or Scalar.BFloat16 or Scalar.Half => 2,
         Scalar.Long or Scalar.ULong => 8,
         Scalar.Float4 => 16,
@@ -46,6 +49,8 @@ internal readonly record struct CType(Scalar Scalar, Space Space = Space.Value)
     {
         if (type.IsByRef)
             return Of(type.GetElementType()!) is { IsPointer: false } referred ? new(referred.Scalar, Space.Private) : null;
+        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(View<>) && BlockElements.TypeOf(type.GetGenericArguments()[0]) is { } block)
+            return new(Scalar.Block, Space.Global) { Block = block };
         if (type.IsGenericType && Of(type.GetGenericArguments()[0]) is { IsPointer: false } element)
         {
             Type open = type.GetGenericTypeDefinition();
@@ -82,6 +87,6 @@ internal readonly record struct CType(Scalar Scalar, Space Space = Space.Value)
         DType.I32 => typeof(int),
         DType.U32 => typeof(uint),
         DType.U8 => typeof(byte),
-        _ => null,
+        _ => BlockElements.ElementOf(type),
     };
 }

@@ -1,5 +1,7 @@
 using System.Numerics;
 using System.Reflection;
+using Marrow.Formats.Numerics;
+using Marrow.Formats.Numerics.Blocks;
 
 namespace Marrow.Engine.Jit;
 
@@ -93,6 +95,11 @@ internal sealed partial class FunctionReader
     private void ViewMember(MethodBase method, Expr pointer, Expr[] arguments)
     {
         Scalar stored = pointer.Type.Scalar;
+        if (pointer.Type.Block is { } block)
+        {
+            Push(BlockMember(method, block, pointer, arguments));
+            return;
+        }
         switch (method.Name)
         {
             case "get_Item":
@@ -142,6 +149,26 @@ internal sealed partial class FunctionReader
         }
     }
 
+    // Nothing stores to blocks, so a read of them can wait like a value.
+    private Expr BlockMember(MethodBase method, DType block, Expr pointer, Expr[] arguments)
+    {
+        switch (method.Name)
+        {
+            case "At":
+            {
+                BlockFormat format = BlockFormats.Of(block);
+                CType type = new(arguments[0].Type.Is64 ? Scalar.Long : Scalar.Int);
+                Expr blocks = Code.Fold(">>", arguments[0], new IntLiteral(BitOperations.Log2((uint)format.Elements), CType.Int), type);
+                return new ElementAt(pointer, Code.Fold("*", blocks, new IntLiteral(format.Bytes, type), type));
+            }
+            case "Load" or "Load4":
+                _unit.Blocks.Add(block);
+                return new Call($"{method.Name.ToLowerInvariant()}_{block}({{0}}, {{1}})", [pointer, arguments[0]], method.Name == "Load" ? CType.Float : new CType(Scalar.Float4));
+            default:
+                throw Refuse($"{method.Name.Replace("get_Item", "a place", StringComparison.Ordinal)} of {block} elements, which are read by Load and Load4 only,");
+        }
+    }
+
     // Four elements at once, through a pointer to the vector type in the right space: the place is known to be aligned.
     private string FourAt(CType pointer)
     {
@@ -166,6 +193,9 @@ internal sealed partial class FunctionReader
                 return true;
             case "Barrier":
                 Effect(new Call(_unit.Language == DialectLanguage.OpenCl ? "barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)" : "__syncthreads()", [], CType.Void, true) { Waits = true });
+                return true;
+            case "InBlocks":
+                Push(new IntLiteral(BlockElements.TypeOf(method.GetGenericArguments()[0]) is null ? 0 : 1, CType.Int));
                 return true;
             case "Shared" or "Private":
                 Push(new Read(NewArray(method)));

@@ -301,7 +301,7 @@ internal sealed partial class FunctionReader
         Variable local = Local(slot);
         // The space of a reference is that of the place it is first set to.
         if (isNew && local.Type.IsPointer)
-            local.Type = new CType(local.Type.Scalar, value.Type.Space);
+            local.Type = local.Type with { Space = value.Type.Space };
         if (local.Type.IsPointer && local.Type != value.Type)
             throw Refuse($"local {local.Name} is a place in {local.Type.Space} memory and is set to one in {value.Type.Space} memory");
         SetVariable(local, value);

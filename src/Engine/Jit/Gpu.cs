@@ -32,6 +32,9 @@ public static class Gpu
     /// <summary>Group · Lanes + Lane.</summary>
     public static int Item => throw OnDeviceOnly();
 
+    /// <summary>Whether T is a block-quantised element: a constant when the kernel is compiled.</summary>
+    public static bool InBlocks<T>() where T : unmanaged => throw OnDeviceOnly();
+
     /// <summary>Waits for all lanes of the group and makes their shared and global writes seen. All lanes must come here.</summary>
     public static void Barrier() => throw OnDeviceOnly();
 

@@ -32,6 +32,8 @@ public static class KernelTranslator
         var text = new StringBuilder();
         KernelHead.Print(printer, unit.Entry, reader, lanes, dialect.Language);
         TranslationUnit.Finish(printer, reader, body);
+        if (unit.Blocks.Count > 0)
+            text.Append(Prelude.OfBlocks(unit.Blocks));
         foreach (string function in unit.Texts)
             text.Append(function).Append('\n');
         text.Append(printer);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Jit;
 
@@ -15,8 +16,13 @@ internal static class Prelude
         return flags + Text(dialect.Language == DialectLanguage.OpenCl ? "opencl.cl" : "cuda.cu") + Text("warp_multiply.h") + "\n";
     }
 
+    /// <summary>The functions that decode elements of <paramref name="types"/>, with what they share: "load_Q8_0(pointer, i)" and "load4_Q8_0(pointer, i)".</summary>
+    public static string OfBlocks(IEnumerable<DType> types) => Text("blocks.h") + string.Concat(types.Select(t => Text(FileOf(t)))) + "\n";
+
     /// <summary>The names of the fixed texts.</summary>
-    public static readonly string[] Files = ["opencl.cl", "cuda.cu", "warp_multiply.h"];
+    public static readonly string[] Files = ["opencl.cl", "cuda.cu", "warp_multiply.h", "blocks.h", .. BlockElements.All.Select(FileOf)];
+
+    private static string FileOf(DType type) => $"Blocks.{type}.h";
 
     /// <summary>One of the fixed texts.</summary>
     public static string Text(string name)

@@ -17,5 +17,5 @@ internal static class Quads
     /// <summary>Σ a·b, in kernels.</summary>
     public static float Dot(Vector4 a, Vector4 b) => a.X * b.X + a.Y * b.Y + (a.Z * b.Z + a.W * b.W);
 
-    private static bool IsAligned(Tensor? tensor) => tensor is null || tensor.Offset % tensor.DType.Bytes(4) == 0;
+    private static bool IsAligned(Tensor? tensor) => tensor is null || tensor.DType.IsBlock() || tensor.Offset % tensor.DType.Bytes(4) == 0;
 }

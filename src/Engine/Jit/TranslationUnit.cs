@@ -1,5 +1,6 @@
 using System.Reflection;
 using Marrow.Formats;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Engine.Jit;
 
@@ -24,6 +25,9 @@ internal sealed class TranslationUnit(string name, Dialect dialect, int lanes)
 
     /// <summary>The texts of the functions called, callees first.</summary>
     public List<string> Texts { get; } = [];
+
+    /// <summary>The block-quantised types that are read, whose functions stand before the kernel's.</summary>
+    public SortedSet<DType> Blocks { get; } = [];
 
     /// <summary>The kernel's name in the text.</summary>
     public string Entry { get; private set; } = "";

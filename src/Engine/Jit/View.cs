@@ -4,7 +4,8 @@ namespace Marrow.Engine.Jit;
 
 /// <summary>
 /// A run of elements in device memory, as a kernel sees it: a pointer, no length. Elements are float, int, uint, ushort, byte,
-/// <see cref="Formats.Numerics.BFloat16"/> or <see cref="Half"/>. Only the kernel compiler gives the members meaning; on the CPU they throw.
+/// <see cref="Formats.Numerics.BFloat16"/>, <see cref="Half"/>, or block-quantised: those are only read, by <see cref="Load"/> and <see cref="Load4"/>, and
+/// <see cref="At"/> goes to the start of a block. Only the kernel compiler gives the members meaning; on the CPU they throw.
 /// </summary>
 public readonly struct View<T> where T : unmanaged
 {
@@ -23,7 +24,7 @@ public readonly struct View<T> where T : unmanaged
     /// <summary>Stores fp32, rounded to nearest even where T is narrower.</summary>
     public void Store(int i, float value) => throw Gpu.OnDeviceOnly();
 
-    /// <summary>Elements i … i + 3 as fp32; the first one's place must be a multiple of four elements from the buffer's start.</summary>
+    /// <summary>Elements i … i + 3 as fp32; the first one's place must be a multiple of four elements from the buffer's start; in blocks four neighbours cost little more than one.</summary>
     public Vector4 Load4(int i) => throw Gpu.OnDeviceOnly();
 
     /// <summary>Stores elements i and i + 1, at once where they are of 16 bits; i is even, counted from the buffer's start.</summary>

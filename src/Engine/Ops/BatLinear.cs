@@ -76,7 +76,7 @@ internal sealed unsafe class BatLinearNode : Node
             int inputs = w.Shape.Last, r = d.Shape.Last, quads = r % 4 == 0 ? Quads.InRows(inputs, w, d, adapted) : 0, lanes = quads > 0 ? quads : inputs;
             gpu.Launch(WeightEach, new Grid(gpu.LanesFor(lanes), w.Shape.Rows), w, d, adapted, inputs, r, quads);
             // r rows of W are [in, r] when read block by block.
-            MatMul.RunMany(d.Shape[0], w, false, (long)r * inputs, d, false, r * r, adapted, (long)r * inputs, inputs, r, r, true);
+            MatMul.RunMany(d.Shape[0], Plain(tape, w, adapted.DType), false, (long)r * inputs, d, false, r * r, adapted, (long)r * inputs, inputs, r, r, true);
             return adapted;
         }
         WorkerPool pool = ((CpuDevice)w.Device).Pool;
@@ -94,7 +94,7 @@ internal sealed unsafe class BatLinearNode : Node
             if (g.Device is KernelDevice gpu)
             {
                 int inputs = W.Shape.Last, r = D.Shape.Last;
-                MatMul.RunMany(D.Shape[0], W, true, (long)r * inputs, g, false, (long)r * inputs, dd, r * r, r, r, inputs, true);
+                MatMul.RunMany(D.Shape[0], Plain(Tape, W, grad.DType), true, (long)r * inputs, g, false, (long)r * inputs, dd, r * r, r, r, inputs, true);
                 BlockSumNode.Sum(gpu, g, dd, true);
             }
             else
@@ -104,6 +104,16 @@ internal sealed unsafe class BatLinearNode : Node
         }
         if (GradOf(X, out bool accumulate) is { } dx)
             MatMul.Run(grad, false, Weight(Tape, W, D), false, dx, accumulate: accumulate);
+    }
+
+    // Rows of r elements begin within a row of quantised blocks.
+    private static Tensor Plain(Tape tape, Tensor w, DType type)
+    {
+        if (!w.DType.IsBlock())
+            return w;
+        Tensor plain = tape.New(w.Shape, type);
+        Ops.CastInto(plain, w);
+        return plain;
     }
 
     private void AddBlocks(Tensor g, Tensor dd)

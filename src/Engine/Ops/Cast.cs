@@ -7,11 +7,15 @@ namespace Marrow.Engine;
 
 public static partial class Ops
 {
-    /// <summary>to = from, outside of the tape: equal numbers of elements, each fp32, bf16 or fp16, rounded to nearest even where <paramref name="to"/> is narrower.</summary>
+    /// <summary>
+    /// to = from, outside of the tape: equal numbers of elements, each fp32, bf16 or fp16, rounded to nearest even where <paramref name="to"/> is narrower;
+    /// <paramref name="from"/> may be quantised on a device that runs kernels.
+    /// </summary>
     internal static void CastInto(Tensor to, Tensor from)
     {
         Check.True("cast", to.Shape.Count == from.Shape.Count, $"{from} and {to} have different numbers of elements.");
-        Check.True("cast", Casting.Converts(to.DType) && Casting.Converts(from.DType), $"{from} to {to}: only F32, BF16 and F16 convert.");
+        bool decodes = from.Device is KernelDevice && KernelDevice.Reads(from.DType);
+        Check.True("cast", Casting.Converts(to.DType) && (Casting.Converts(from.DType) || decodes), $"{from} to {to}: only F32, BF16 and F16 convert, and blocks where kernels run.");
         if (to.DType == from.DType)
             to.CopyFrom(from);
         else if (to.Device is KernelDevice gpu)

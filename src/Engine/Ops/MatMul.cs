@@ -56,9 +56,11 @@ internal static unsafe partial class MatMul
         public long StrideC { get; init; }
 
         /// <summary>
-        /// Whether operands may be rounded to bf16, as tensor cores need them: both are bf16 already, or one is and so is the result.
+        /// Whether operands may be rounded to bf16, as tensor cores need them: both are bf16 already or quantised, or one is and the result is bf16.
         /// fp32 activations keep their precision whatever the weight's type.
         /// </summary>
-        public bool InBf16 => A.DType == DType.BF16 && B.DType == DType.BF16 || C.DType == DType.BF16 && (A.DType == DType.BF16 || B.DType == DType.BF16);
+        public bool InBf16 => IsNarrow(A) && IsNarrow(B) || C.DType == DType.BF16 && (IsNarrow(A) || IsNarrow(B));
+
+        private static bool IsNarrow(Tensor t) => t.DType == DType.BF16 || t.DType.IsBlock();
     }
 }

@@ -9,7 +9,7 @@ namespace Marrow.Engine;
 internal static unsafe partial class MatMul
 {
     // The third axis of a grid has no more groups than this on any device.
-    private const int MostInLaunch = 65535, LeastDepthOfPart = 256, MostParts = 64;
+    private const int MostInLaunch = 65535, LeastDepthOfPart = 256, MostParts = 64, LargestBlock = 256;
 
     /// <summary>Runs a product with a certain tile; <paramref name="parts"/> forces into how many parts k is cut, 0 leaves it to the shape.</summary>
     internal static void Run(KernelDevice gpu, in Product p, MatMulTile tile, int parts = 0)
@@ -25,8 +25,9 @@ internal static unsafe partial class MatMul
         long tiles = Tiles(p.M, rows) * Tiles(p.N, columns) * p.Count;
         if (parts == 0)
             parts = p.Count > 1 ? 1 : (int)Math.Min(Math.Min(Wanted(gpu) / tiles, p.K / LeastDepthOfPart), MostParts);
-        // Parts of equal depth, a multiple of every tile's.
-        int depth = parts > 1 ? ((p.K + parts - 1) / parts + 31) / 32 * 32 : p.K;
+        // Parts of equal depth, a multiple of every tile's and of every block's.
+        int unit = p.A.DType.IsBlock() || p.B.DType.IsBlock() ? LargestBlock : 32;
+        int depth = parts > 1 ? ((p.K + parts - 1) / parts + unit - 1) / unit * unit : p.K;
         if (depth == p.K)
         {
             for (int first = 0; first < p.Count; first += MostInLaunch)

@@ -7,6 +7,10 @@ namespace Marrow.Engine;
 /// <summary>Products by a vendor's library, where the device has one: NVIDIA's cuBLASLt. fp32 operands are never rounded to TF32.</summary>
 internal static unsafe partial class MatMul
 {
+    // Our kernels read a quantised weight once for every tile of rows, the library a bf16 copy that has to be written first. The copy has at most 512 MiB.
+    private const int FewRows = 32;
+    private const long MostDecoded = 1L << 28;
+
     // True where the library has done the product; false leaves it to our kernels.
     private static bool RunByLibrary(KernelDevice gpu, in Product p)
     {
@@ -14,10 +18,12 @@ internal static unsafe partial class MatMul
             return false;
         if (p.A.DType == p.B.DType)
             return RunByLibrary(blas, p);
-        // The library wants one type: an adapter's fp32 weight is rounded to bf16 first where the result is bf16 anyhow.
-        if (!p.InBf16)
+        // The library wants one type: an adapter's fp32 weight is rounded to bf16 first where the result is bf16 anyhow, and so is a quantised weight where rows are many.
+        if (!p.InBf16 || (p.A.DType != DType.BF16 && p.B.DType != DType.BF16))
             return false;
-        Tensor wide = p.A.DType == DType.F32 ? p.A : p.B;
+        Tensor wide = p.A.DType == DType.BF16 ? p.B : p.A;
+        if (wide.DType.IsBlock() && (p.M <= FewRows || wide.Shape.Count > MostDecoded))
+            return false;
         if ((p.C.Tape ?? p.A.Tape ?? p.B.Tape) is { } tape)
         {
             int scope = tape.Open();

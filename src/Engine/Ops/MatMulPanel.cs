@@ -1,3 +1,4 @@
+using System.Numerics;
 using Marrow.Engine.Devices;
 using Marrow.Engine.Jit;
 
@@ -54,41 +55,63 @@ internal static unsafe partial class MatMul
                 for (int p = 0; p < kc; p++)
                 {
                     // Strip by strip, so that one stays in the nearest cache; rows past the end repeat the last.
-                    View<TA> from = aOf.At((long)(p0 + p) * m + i0);
+                    View<TA> from = aOf.At((long)(p0 + p) * m);
                     for (int i = 0; i < rows; i += StripRows)
                         for (int x = 0; x < StripRows; x++)
-                            left[i * depth + p * StripRows + x] = from.Load(Math.Min(i + x, rows - 1));
+                            left[i * depth + p * StripRows + x] = from.Load(i0 + Math.Min(i + x, rows - 1));
                 }
             }
             else
             {
                 for (int i = 0; i < rows; i++)
                 {
-                    View<TA> from = aOf.At((long)(i0 + i) * kAll + p0);
+                    View<TA> from = aOf.At((long)(i0 + i) * kAll);
                     for (int p = 0; p < kc; p++)
-                        left[i * depth + p] = from.Load(p);
+                        left[i * depth + p] = from.Load(p0 + p);
                 }
             }
             if (transB)
             {
                 for (int j = 0; j < columns; j++)
                 {
-                    View<TB> from = bOf.At((long)(j0 + j) * kAll + p0);
+                    View<TB> from = bOf.At((long)(j0 + j) * kAll);
                     int to = j / PanelColumns * depth * PanelColumns + j % PanelColumns;
-                    for (int p = 0; p < kc; p++)
-                        right[to + p * PanelColumns] = from.Load(p);
+                    if (Gpu.InBlocks<TB>())
+                    {
+                        for (int p = 0; p < kc; p += 4)
+                        {
+                            Vector4 v = from.Load4(p0 + p);
+                            right[to + p * PanelColumns] = v.X;
+                            right[to + (p + 1) * PanelColumns] = v.Y;
+                            right[to + (p + 2) * PanelColumns] = v.Z;
+                            right[to + (p + 3) * PanelColumns] = v.W;
+                        }
+                    }
+                    else
+                    {
+                        for (int p = 0; p < kc; p++)
+                            right[to + p * PanelColumns] = from.Load(p0 + p);
+                    }
                 }
             }
             else
             {
                 for (int p = 0; p < kc; p++)
                 {
-                    View<TB> from = bOf.At((long)(p0 + p) * n + j0);
+                    View<TB> from = bOf.At((long)(p0 + p) * n);
                     for (int j = 0; j < columns; j += PanelColumns)
                     {
                         int to = (j * depth) + p * PanelColumns;
-                        for (int x = 0; x < Math.Min(PanelColumns, columns - j); x++)
-                            right[to + x] = from.Load(j + x);
+                        if (Gpu.InBlocks<TB>())
+                        {
+                            for (int x = 0; x < PanelColumns; x += 4)
+                                right.Store4(to + x, from.Load4(j0 + j + x));
+                        }
+                        else
+                        {
+                            for (int x = 0; x < Math.Min(PanelColumns, columns - j); x++)
+                                right[to + x] = from.Load(j0 + j + x);
+                        }
                     }
                 }
             }

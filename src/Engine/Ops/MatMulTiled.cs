@@ -15,7 +15,13 @@ internal static unsafe partial class MatMul
     private static Vector4 Quad<T>(View<T> matrix, int stride, int row, int rows, int column, int columns, bool wide) where T : unmanaged
     {
         Vector4 v = Vector4.Zero;
-        if (row < rows)
+        if (Gpu.InBlocks<T>())
+        {
+            // Rows are whole blocks, which hold whole fours.
+            if (row < rows && column < columns)
+                v = matrix.At((long)row * stride).Load4(column);
+        }
+        else if (row < rows)
         {
             View<T> from = matrix.At((long)row * stride + column);
             if (wide && column + 3 < columns)

@@ -34,7 +34,7 @@ public static class PthWriter
                 zip.Add(string.Create(CultureInfo.InvariantCulture, $"{Root}/data/{i}"), bytes[i], tensors[i].Write);
             zip.Add($"{Root}/version", "3\n"u8.ToArray());
             zip.Finish();
-        });
+        }, bytes.Sum());
     }
 
     private static long Measure(string path, TensorToWrite tensor, HashSet<string> names)

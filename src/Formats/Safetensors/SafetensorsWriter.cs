@@ -36,7 +36,7 @@ public static class SafetensorsWriter
                 if (stream.Position - start != bytes)
                     throw new InvalidOperationException($"tensor '{tensor.Name}' wrote {stream.Position - start} bytes, its shape needs {bytes}");
             }
-        });
+        }, header.Length + ordered.Sum(t => t.Bytes));
     }
 
     /// <summary>

@@ -13,7 +13,8 @@ internal sealed record InspectionProblem(string Code, string Message);
 /// <param name="Dtype">Its stored type, as safetensors names it.</param>
 /// <param name="Shape">Its dimensions, slowest first.</param>
 /// <param name="Bytes">Its stored size.</param>
-internal sealed record InspectedTensor(string Name, string Dtype, IReadOnlyList<long> Shape, long Bytes);
+/// <param name="Values">What its values are like, where they were read.</param>
+internal sealed record InspectedTensor(string Name, string Dtype, IReadOnlyList<long> Shape, long Bytes, TensorStatistics? Values = null);
 
 /// <summary>What was found in a file or folder. Problems are collected, so that one look shows them all.</summary>
 internal sealed class Inspection(string kind, string path)
@@ -53,16 +54,17 @@ internal sealed class Inspection(string kind, string path)
         }
     }
 
-    /// <summary>Adds the tensors and notes of <paramref name="source"/>, and with <paramref name="values"/> looks for NaN and infinity.</summary>
+    /// <summary>Adds the tensors and notes of <paramref name="source"/>, and with <paramref name="values"/> reads every value: NaN and infinity are problems.</summary>
     public void Add(ITensorSource source, bool values, CancellationToken stopping)
     {
         foreach ((string key, string value) in source.Metadata)
             Metadata.TryAdd(key, value);
         foreach (TensorInfo tensor in source.Tensors.Values.OrderBy(t => t.Name, StringComparer.Create(System.Globalization.CultureInfo.InvariantCulture, System.Globalization.CompareOptions.NumericOrdering)))
         {
-            Tensors.Add(new InspectedTensor(tensor.Name, tensor.DType.ToString(), tensor.Shape, tensor.ByteLength));
-            if (values && tensor.DType.IsFloat())
-                Try(() => ValueScan.Check(source, tensor, stopping));
+            TensorStatistics? statistics = values && tensor.DType.IsReal() ? Try(() => TensorStatistics.Of(source, tensor, stopping)) : null;
+            Tensors.Add(new InspectedTensor(tensor.Name, tensor.DType.ToString(), tensor.Shape, tensor.ByteLength, statistics));
+            if (statistics is { NotFinite: > 0 and var bad })
+                Problems.Add(new InspectionProblem("IN002", $"{source.Path}: tensor '{Echo.Name(tensor.Name)}' holds {bad} values that are NaN or infinite; it cannot be trained or run [IN002]"));
         }
     }
 }

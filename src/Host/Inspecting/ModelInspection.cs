@@ -123,7 +123,7 @@ internal static class ModelInspection
                 problems.Add($"tensor '{name}' [{string.Join(',', sizes)}] is missing");
             else if (!tensor.Shape.SequenceEqual(sizes))
                 problems.Add($"tensor '{name}' has shape {tensor.ShapeText}, the configuration asks for [{string.Join(',', sizes)}]");
-            else if (!tensor.DType.IsFloat())
+            else if (!tensor.DType.IsReal())
                 problems.Add($"tensor '{name}' is stored as {tensor.DType}, not as floating-point numbers");
         }
         found.Problems.AddRange(problems.Take(Named).Select(p => new InspectionProblem("MD002", p)));

@@ -10,9 +10,15 @@ internal static partial class TensorTable
     public static IEnumerable<string> Lines(IReadOnlyList<InspectedTensor> tensors, bool all)
     {
         var groups = tensors.GroupBy(t => (Name: all ? t.Name : Number().Replace(t.Name, "{}"), t.Dtype, Shape: string.Join(',', t.Shape)))
-            .Select(g => (Name: Echo.Name(g.Count() == 1 ? g.First().Name : Numbered(g.Key.Name, [.. g.Select(t => t.Name)])), g.Key.Dtype, g.Key.Shape, Count: g.Count())).ToList();
+            .Select(g => (Name: Echo.Name(g.Count() == 1 ? g.First().Name : Numbered(g.Key.Name, [.. g.Select(t => t.Name)])), g.Key.Dtype, g.Key.Shape, Count: g.Count(), Values: Together(g))).ToList();
         int width = Math.Min(70, groups.Select(g => g.Name.Length).DefaultIfEmpty().Max());
-        return groups.Select(g => $"{g.Name.PadRight(width)}  {g.Dtype,-4} [{g.Shape}]{(g.Count > 1 ? $"  × {g.Count}" : "")}");
+        return groups.Select(g => $"{g.Name.PadRight(width)}  {g.Dtype,-5} [{g.Shape}]{(g.Count > 1 ? $"  × {g.Count}" : "")}{(g.Values is null ? "" : $"  {g.Values}")}");
+    }
+
+    private static TensorStatistics? Together(IEnumerable<InspectedTensor> tensors)
+    {
+        TensorStatistics[] each = [.. tensors.Select(t => t.Values).OfType<TensorStatistics>()];
+        return each.Length == 0 ? null : each.Aggregate((a, b) => a.With(b));
     }
 
     /// <summary>"layers.{0…31}.q" where one number varies without gaps; else the braces stay empty.</summary>

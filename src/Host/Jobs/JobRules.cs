@@ -15,7 +15,7 @@ internal static class JobRules
 
         AdapterSpec adapter = job.Adapter;
         TrainingSpec training = job.Training;
-        Refuse("adapter.init_weights", adapter.InitWeights == "gaussian" && adapter.Method is not ("lora" or "full"),
+        Refuse("adapter.init_weights", adapter.InitWeights == "gaussian" && adapter.Method is not ("lora" or "dora" or "full"),
             $"gaussian is LoRA's; method {adapter.Method} knows true and false");
         Refuse("adapter.init_weights", adapter.InitWeights is "bat" or "mini", $"{adapter.InitWeights} goes with method miss, not with {adapter.Method}");
         Refuse("adapter.layers_to_transform", adapter.TargetModules.Expression is not null,

@@ -52,22 +52,22 @@ public sealed record ModelSpec
 /// <summary>What is trained; the words are those of PEFT.</summary>
 public sealed record AdapterSpec
 {
-    [Key("The adapter: lora; miss (balance), which is also called bone; bat (blocks tied by outputs, as in PEFT); bat_row (by inputs, as in RWKV-PEFT); mini; "
+    [Key("The adapter: lora; dora; miss (balance), which is also called bone; bat (blocks tied by outputs, as in PEFT); bat_row (by inputs, as in RWKV-PEFT); mini; "
         + "state for the states that RWKV models start from; or full for all weights.",
-        Choices = ["lora", "miss", "bone", "bat", "bat_row", "mini", "state", "full"], AlsoKnownAs = ["adapter", "peft_type", "finetuning_type", "type"])]
+        Choices = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini", "state", "full"], AlsoKnownAs = ["adapter", "peft_type", "finetuning_type", "type"])]
     public string Method { get; init; } = "bone";
 
-    [Key("Rank of LoRA, block size of the others.", Min = 1, Max = 65536, Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini"],
+    [Key("Rank of LoRA, block size of the others.", Min = 1, Max = 65536, Methods = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini"],
         AlsoKnownAs = ["lora_r", "lora_rank", "rank"])]
     public int R { get; init; } = 16;
 
-    [Key("LoRA's scale is lora_alpha / r.", Min = 0, AboveMin = true, Methods = ["lora"], AlsoKnownAs = ["alpha"])]
+    [Key("LoRA's scale is lora_alpha / r.", Min = 0, AboveMin = true, Methods = ["lora", "dora"], AlsoKnownAs = ["alpha"])]
     public double LoraAlpha { get; init; } = 8;
 
-    [Key("Scale LoRA by lora_alpha / sqrt(r).", Methods = ["lora"])]
+    [Key("Scale LoRA by lora_alpha / sqrt(r).", Methods = ["lora", "dora"])]
     public bool UseRslora { get; init; }
 
-    [Key("Dropout on the input of a LoRA layer.", Min = 0, Max = 1, BelowMax = true, Methods = ["lora"], AlsoKnownAs = ["dropout"])]
+    [Key("Dropout on the input of a LoRA layer.", Min = 0, Max = 1, BelowMax = true, Methods = ["lora", "dora"], AlsoKnownAs = ["dropout"])]
     public double LoraDropout { get; init; }
 
     [Key("Dropout on the input of a MiSS or Bone layer.", Min = 0, Max = 1, BelowMax = true, Methods = ["miss", "bone", "bat", "mini"])]
@@ -77,21 +77,21 @@ public sealed record AdapterSpec
     public int MiniR { get; init; } = 1;
 
     [Key("true starts at the base model; false starts at random (for tests); gaussian draws LoRA's A from a normal distribution; bat and mini with method miss mean the methods of those names.",
-        Choices = ["true", "false", "gaussian", "bat", "mini"], Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini"], AlsoKnownAs = ["init_lora_weights"])]
+        Choices = ["true", "false", "gaussian", "bat", "mini"], Methods = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini"], AlsoKnownAs = ["init_lora_weights"])]
     public string InitWeights { get; init; } = "true";
 
     [Key("Adapted layers: a list of name endings, a regular expression for whole names, or all-linear.",
-        Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini"], AlsoKnownAs = ["lora_target_modules", "lora_target", "lora_target_linear", "targets"])]
+        Methods = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini"], AlsoKnownAs = ["lora_target_modules", "lora_target", "lora_target_linear", "targets"])]
     public ModulePattern TargetModules { get; init; } = new(ModulePattern.AllLinear);
 
-    [Key("Layers left out: a list of name endings or a regular expression.", Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini"])]
+    [Key("Layers left out: a list of name endings or a regular expression.", Methods = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini"])]
     public ModulePattern? ExcludeModules { get; init; }
 
-    [Key("Modules trained and saved whole beside the adapter, such as lm_head, or head of an RWKV model.", Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini", "state"],
+    [Key("Modules trained and saved whole beside the adapter, such as lm_head, or head of an RWKV model.", Methods = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini", "state"],
         AlsoKnownAs = ["lora_modules_to_save", "additional_target"])]
     public IReadOnlyList<string>? ModulesToSave { get; init; }
 
-    [Key("Numbers of the only layers to adapt; null means all.", Min = 0, Max = 100000, Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini"])]
+    [Key("Numbers of the only layers to adapt; null means all.", Min = 0, Max = 100000, Methods = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini"])]
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 
     [Key("Biases are not trained.", Choices = ["none"])]
@@ -208,6 +208,6 @@ public sealed record OutputSpec
     public string Dir { get; init; } = "";
 
     [Key("Form of the trained adapter: peft writes the folder adapter/; rwkv-peft the file adapter.pth with RWKV-PEFT's names, which does not hold lora_alpha.",
-        Choices = ["peft", "rwkv-peft"], MayChangeOnResume = true, Methods = ["lora", "miss", "bone", "bat", "bat_row", "mini", "state"])]
+        Choices = ["peft", "rwkv-peft"], MayChangeOnResume = true, Methods = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini", "state"])]
     public string AdapterFormat { get; init; } = "peft";
 }

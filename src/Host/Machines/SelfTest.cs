@@ -98,6 +98,7 @@ internal static class SelfTest
     private static string[] AdapterOps(string method) => method switch
     {
         "lora" => ["dropout", "add_matmul"],
+        "dora" => ["dropout", "add_matmul", "inverse_row_norms", "scale_columns"],
         "mini" => ["dropout", "block_sum", "add_matmul", "tile_add"],
         "bat" => ["dropout", "bat_linear"],
         "bat_row" => ["add", "block_product", "block_sum", "tile_add"],

@@ -72,6 +72,7 @@ internal static class Tuning
         AdapterConfig config = spec.Method switch
         {
             "lora" => new LoraConfig { LoraAlpha = spec.LoraAlpha, UseRslora = spec.UseRslora, LoraDropout = spec.LoraDropout },
+            "dora" => new DoraConfig { LoraAlpha = spec.LoraAlpha, UseRslora = spec.UseRslora, LoraDropout = spec.LoraDropout },
             "mini" => new MissMiniConfig { MiniR = spec.MiniR, MissDropout = spec.MissDropout },
             "bat" => new BatConfig { MissDropout = spec.MissDropout },
             "bat_row" => new BatRowConfig(),

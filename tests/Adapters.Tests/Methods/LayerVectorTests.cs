@@ -12,6 +12,7 @@ public sealed class LayerVectorTests(ITestOutputHelper output)
     {
         { "lora", new LoraConfig { R = 4, LoraAlpha = 8 }, ["lora_A", "lora_B"] },
         { "rslora", new LoraConfig { R = 4, LoraAlpha = 8, UseRslora = true }, ["lora_A", "lora_B"] },
+        { "dora", new DoraConfig { R = 4, LoraAlpha = 8 }, ["lora_A", "lora_B", "lora_magnitude_vector"] },
         { "bone", new MissConfig { R = 8 }, ["bone_block"] },
         { "bone_pad", new MissConfig { R = 16 }, ["bone_block"] },
         { "bat", new BatConfig { R = 8 }, ["bone_block"] },

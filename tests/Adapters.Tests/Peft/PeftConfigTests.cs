@@ -64,7 +64,6 @@ public sealed class PeftConfigTests : IDisposable
     }
 
     [Theory]
-    [InlineData("use_dora", "true")]
     [InlineData("lora_bias", "true")]
     [InlineData("fan_in_fan_out", "true")]
     [InlineData("bias", "\"all\"")]

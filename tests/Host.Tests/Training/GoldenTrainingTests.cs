@@ -11,6 +11,7 @@ public class GoldenTrainingTests(ITestOutputHelper output)
     [Theory]
     [InlineData("lora", "method: lora, r: 8, lora_alpha: 16")]
     [InlineData("rslora", "method: lora, r: 8, lora_alpha: 16, use_rslora: true")]
+    [InlineData("dora", "method: dora, r: 4, lora_alpha: 8")]
     [InlineData("bone", "method: bone, r: 16")]
     [InlineData("bat", "method: bat, r: 16")]
     [InlineData("miss", "method: miss, r: 8")]

@@ -44,7 +44,7 @@ internal sealed unsafe class CudaKernel
             else if (arg.Tensor is not { } tensor)
                 values[i] = 0;
             else if (tensor.Device == device)
-                values[i] = (ulong)(tensor.Buffer.Handle + tensor.Offset + arg.First * parameter.Bytes);
+                values[i] = (ulong)(tensor.Buffer.Handle + arg.ByteOffset(parameter.Bytes));
             else
                 throw new InvalidOperationException($"{_entry}: argument {parameter.Position} lies on {tensor.Device.Name}, the kernel runs on {device.Name}.");
             places[i] = values + i;

@@ -47,7 +47,7 @@ internal sealed unsafe class OpenClKernel
                 if (tensor.Device != device)
                     throw new InvalidOperationException($"{_entry}: argument {parameter.Position} lies on {tensor.Device.Name}, the kernel runs on {device.Name}.");
                 memory = tensor.Buffer.Handle;
-                first = Math.DivRem(tensor.Offset, parameter.Bytes, out long rest) + arg.First;
+                first = Math.DivRem(arg.ByteOffset(parameter.Bytes), parameter.Bytes, out long rest);
                 if (rest != 0)
                     throw new InvalidOperationException($"{_entry}: argument {parameter.Position} starts at byte {tensor.Offset}, within an element of {parameter.Bytes}.");
             }

@@ -114,6 +114,8 @@ FUNCTION float group_sum(float value, float* scratch) { return group_reduce<fals
 FUNCTION float group_max(float value, float* scratch) { return group_reduce<true>(value, scratch); }
 
 #define SHARED_WORDS const ushort*
+#define GLOBAL_BYTES const uchar*
+#define GLOBAL_CONSTANT static __device__ const
 #define WARP_LANE ((int)(threadIdx.x & 31u))
 #ifdef MARROW_MATRIX_UNITS
 #define SHARED_ADDRESS(p) ((uint)__cvta_generic_to_shared(p))

@@ -79,6 +79,8 @@ MARROW_REDUCE(group_max, fmax, sub_group_reduce_max, -INFINITY)
 
 #define FUNCTION static inline
 #define SHARED_WORDS __local const ushort*
+#define GLOBAL_BYTES __global const uchar*
+#define GLOBAL_CONSTANT __constant
 #define WARP_LANE ((int)(get_local_id(0) & 31))
 #ifdef MARROW_MATRIX_UNITS
 // NVIDIA's compiler takes PTX between its lines; to it a pointer to local memory is the address in the shared window that ldmatrix wants.

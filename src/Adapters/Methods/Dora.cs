@@ -1,0 +1,132 @@
+using System.Numerics.Tensors;
+using System.Text.Json.Nodes;
+using Marrow.Adapters.Peft;
+using Marrow.Engine;
+using Marrow.Engine.Layers;
+using Marrow.Engine.Training;
+using Tensor = Marrow.Engine.Tensor;
+
+namespace Marrow.Adapters.Methods;
+
+/// <summary>
+/// DoRA: W' = diag(m/n)·(W + s·B·A) with n the norms of the rows of W + s·B·A, which are constants in backward (spec/adapters.md §3.8).
+/// </summary>
+public sealed record DoraConfig : LoraConfig
+{
+    /// <summary>DoRA with LoRA's defaults.</summary>
+    public DoraConfig()
+    {
+    }
+
+    private DoraConfig(LoraConfig lora)
+        : base(lora)
+    {
+    }
+
+    internal static new AdapterMethod Entry { get; } = new("dora", LoraConfig.Entry.PeftType, Read);
+
+    /// <inheritdoc/>
+    public override bool UseDora => true;
+
+    /// <inheritdoc/>
+    public override AdapterMethod Method => Entry;
+
+    /// <inheritdoc/>
+    public override LayerAdapter CreateAdapter(LinearLayer layer, int site)
+    {
+        (int r, double scale) = RankAndScale(layer);
+        return new DoraLayer(layer, r, scale, (float)LoraDropout, site, InitWeights);
+    }
+
+    /// <inheritdoc/>
+    public override void Write(JsonObject fields)
+    {
+        base.Write(fields);
+        fields["use_dora"] = true;
+    }
+
+    private static DoraConfig? Read(PeftDocument document) =>
+        document.PeftType == Entry.PeftType && document.Json.Flag("use_dora") is true ? new DoraConfig(ReadSettings(document)) : null;
+}
+
+internal sealed class DoraLayer(LinearLayer layer, int r, double scale, float dropout, int site, AdapterInit init) : LayerAdapter(layer)
+{
+    private readonly LoraLayer _lora = new(layer, r, scale, dropout, site, init);
+    private Tensor? _squares;
+
+    public override IReadOnlyList<AdapterTensor> Tensors =>
+        [.. _lora.Tensors, new("lora_magnitude_vector", new Shape(Layer.Outputs), (values, random) => Magnitudes(values, random))];
+
+    public override Tensor Forward(LinearLayer layer, Tensor x)
+    {
+        // Weights are frozen under an adapter, so the norms of their rows are taken once.
+        _squares ??= Squares();
+        Tensor w = layer.Weight.Value, a = Values[0], b = Values[1], m = Values[2];
+        Tensor inverse = Ops.InverseRowNorms(x.Tape!, w, _squares, a, b, (float)scale);
+        Tensor dropped = Ops.Dropout(x, dropout, (ulong)site);
+        Tensor h = Ops.Linear(dropped, a);
+        if (ReferenceEquals(dropped, x))
+            return Ops.ScaleColumns(Ops.AddMatMul(Ops.Linear(x, w), h, b, transposed: true, (float)scale), m, inverse, 0f, layer.Bias?.Value);
+        // As PEFT: what is dropped is dropped from the change only.
+        Tensor change = Ops.AddMatMul(x.Tape!.Zeros(new Shape(x.Shape.Rows, layer.Outputs), x.DType), h, b, transposed: true, (float)scale);
+        return Ops.Add(Ops.Add(layer.Base(x), Ops.ScaleColumns(Ops.Linear(dropped, w), m, inverse, 1f)), Ops.ScaleColumns(change, m, inverse));
+    }
+
+    public override WeightChange Change() => new Scaled(Doubles(0), Doubles(1), Doubles(2), r, scale);
+
+    internal override void Bind(Tensor[] values)
+    {
+        base.Bind(values);
+        _lora.Bind(values[..2]);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _squares?.Dispose();
+        _squares = null;
+    }
+
+    private Tensor Squares()
+    {
+        var sums = new float[Layer.Outputs];
+        ForRows((o, row) => sums[o] = TensorPrimitives.SumOfSquares<float>(row));
+        return Tensor.Of(Layer.Weight.Value.Device, new Shape(sums.Length), sums);
+    }
+
+    private void Magnitudes(float[] values, SeededRandom random)
+    {
+        ForRows((o, row) => values[o] = MathF.Sqrt(TensorPrimitives.SumOfSquares<float>(row)));
+        if (init != AdapterInit.Random)
+            return;
+        var noise = new float[values.Length];
+        random.FillUniform(noise, 0.1f);
+        for (int i = 0; i < noise.Length; i++)
+            values[i] *= 1 + noise[i];
+    }
+
+    private void ForRows(Action<int, ReadOnlySpan<float>> work)
+    {
+        Tensor w = Layer.Weight.Value;
+        var row = new float[w.Shape.Last];
+        for (int o = 0; o < w.Shape.Rows; o++)
+        {
+            w.ReadFloats(row, (long)o * row.Length);
+            work(o, row);
+        }
+    }
+
+    private sealed class Scaled(double[] a, double[] b, double[] m, int r, double scale) : WeightChange
+    {
+        // The norms are those of the rows before they are scaled, which the merged weight does not tell.
+        public override bool CanUndo => false;
+
+        public override void Apply(int output, Span<double> row)
+        {
+            for (int k = 0; k < r; k++)
+                TensorPrimitives.MultiplyAdd(a.AsSpan(k * row.Length, row.Length), scale * b[output * r + k], row, row);
+            TensorPrimitives.Multiply(row, m[output] / TensorPrimitives.Norm<double>(row), row);
+        }
+
+        public override void Undo(int output, Span<double> row) => throw new InvalidOperationException("the norms of the unscaled rows are not kept");
+    }
+}

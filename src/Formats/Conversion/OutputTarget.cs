@@ -1,0 +1,60 @@
+namespace Marrow.Formats.Conversion;
+
+/// <summary>Checks where a model is about to be written: never over what it is made of, and over nothing else that the user did not mean.</summary>
+internal static class OutputTarget
+{
+    /// <summary>Checks the target.</summary>
+    /// <exception cref="MarrowException">IO007 it is one of the inputs, or a folder that holds one; IO009 something is there that may not be replaced.</exception>
+    public static void Require(string path, ModelKind kind, IEnumerable<string> inputs, bool overwrite)
+    {
+        string real = RealPath(path);
+        foreach (string input in inputs)
+            if (IsWithin(RealPath(input), real))
+                throw new MarrowException("IO007", $"{path}: is {(Same(RealPath(input), real) ? "" : $"where {input} lies, ")}what the model is read from; write it elsewhere [IO007]");
+        if (kind != ModelKind.HuggingFace)
+        {
+            if (Directory.Exists(path))
+                throw new MarrowException("IO009", $"{path}: a folder stands where the file should be written; choose another name [IO009]");
+            if (File.Exists(path) && !overwrite)
+                throw new MarrowException("IO009", $"{path}: there is a file already; choose another name, or allow it to be overwritten [IO009]");
+            return;
+        }
+        if (File.Exists(path))
+            throw new MarrowException("IO009", $"{path}: a file stands where the folder should be written; choose another name [IO009]");
+        if (!Directory.Exists(path) || !Directory.EnumerateFileSystemEntries(path).Any())
+            return;
+        if (!overwrite)
+            throw new MarrowException("IO009", $"{path}: there is a folder already; choose another name, or allow it to be overwritten [IO009]");
+        // The whole folder is replaced, so it must be a model's and nothing more.
+        if (Directory.EnumerateDirectories(path).FirstOrDefault() is { } inner)
+            throw new MarrowException("IO009", $"{path}: holds more than a model ('{Echo.Name(Path.GetFileName(inner))}'), and all of it would be replaced; choose another name [IO009]");
+        if (!File.Exists(Path.Combine(path, "config.json")) && !HuggingFace.ModelWeights.ArePresent(path))
+            throw new MarrowException("IO009", $"{path}: is a folder that holds no model, and all of it would be replaced; choose another name [IO009]");
+    }
+
+    private static bool IsWithin(string path, string folder) =>
+        Same(path, folder) || path.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, Comparison);
+
+    private static bool Same(string a, string b) => string.Equals(a, b, Comparison);
+
+    private static StringComparison Comparison => OperatingSystem.IsLinux() ? StringComparison.Ordinal : StringComparison.OrdinalIgnoreCase;
+
+    /// <summary>The full path with every link on the way followed.</summary>
+    private static string RealPath(string path)
+    {
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        string? parent = Path.GetDirectoryName(full);
+        if (parent is null)
+            return full;
+        string here = Path.Combine(RealPath(parent), Path.GetFileName(full));
+        try
+        {
+            FileSystemInfo? end = Directory.Exists(here) ? Directory.ResolveLinkTarget(here, true) : File.Exists(here) ? File.ResolveLinkTarget(here, true) : null;
+            return end is null ? here : RealPath(end.FullName);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return here;
+        }
+    }
+}

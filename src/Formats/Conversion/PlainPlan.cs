@@ -1,0 +1,68 @@
+using Marrow.Formats.Gguf;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+using Marrow.Formats.Rwkv;
+
+namespace Marrow.Formats.Conversion;
+
+/// <summary>The tensors of a folder, a .safetensors or a .pth file, none of which hold blocks.</summary>
+internal static class PlainPlan
+{
+    // What whoever reads a model without a config.json takes for granted.
+    private const double UsualNormEps = 1e-5, UsualHeadNormEps = 64e-5;
+
+    /// <summary>Every tensor with the type that it gets, in the natural order of its name; <paramref name="naming"/> renames those of RWKV.</summary>
+    /// <exception cref="MarrowException">CV002 a quantised model and no type named; CV007 a tensor that cannot have the type; otherwise as <see cref="FlaWriter"/>.</exception>
+    public static List<PlannedTensor> Of(SourceModel model, DType? storeAs, RwkvNaming? naming)
+    {
+        ITensorSource source = model.Tensors;
+        if (storeAs is null && source.Tensors.Values.FirstOrDefault(t => t.DType.IsBlock()) is { } quantised)
+            throw new MarrowException("CV002", $"{source.Path}: is quantised (tensor '{Echo.Name(quantised.Name)}' is {quantised.DType}), and only GGUF files hold such tensors; name the type to store it as, F16, BF16 or F32 [CV002]");
+        DType? vectors = storeAs is null && model.Gguf is not null ? NarrowType(source) : null;
+        IEnumerable<TensorToWrite> tensors = naming is { } other ? FlaWriter.Tensors(source, other) : source.Tensors.Keys.Select(n => TensorToWrite.Copy(source, n));
+        return
+        [
+            .. tensors.OrderBy(t => t.Name, NaturalOrder.Instance).Select(t =>
+            {
+                DType to = !t.DType.IsFloat() && !t.DType.IsBlock() ? t.DType : storeAs ?? (t.DType == DType.F32 ? vectors : null) ?? t.DType;
+                return to == t.DType || t.DType.IsReal() ? new PlannedTensor(t, to, to) : throw new MarrowException("CV007",
+                    $"{source.Path}: tensor '{Echo.Name(t.Name)}' is stored as {t.DType}, which can be copied but not decoded here; take a file of another type (Q4_K, Q6_K, Q8_0 …) [CV007]");
+            }),
+        ];
+    }
+
+    /// <summary>Refuses to write a model without a config.json that it cannot do without.</summary>
+    /// <exception cref="MarrowException">CV001.</exception>
+    public static void RequireUsualNorms(string path, RwkvConfig config)
+    {
+        if (config.NormEps != UsualNormEps || config.HeadNormEps != UsualHeadNormEps)
+            throw new MarrowException("CV001", $"{path}: a file of RWKV's weights alone means norms with epsilons of {UsualNormEps} and {UsualHeadNormEps} (over heads), and this model has {config.NormEps} and {config.HeadNormEps}; "
+                + "write a GGUF file, or a folder [CV001]");
+    }
+
+    /// <summary>
+    /// GGUF keeps vectors and small matrices as F32 whatever the model's type was. The 16-bit type of the other tensors, where those lose nothing in it: then
+    /// it was theirs as well. Null otherwise.
+    /// </summary>
+    private static DType? NarrowType(ITensorSource source)
+    {
+        DType[] others = [.. source.Tensors.Values.Select(t => t.DType).Where(t => t != DType.F32).Distinct()];
+        if (others is not [DType.F16 or DType.BF16])
+            return null;
+        float[] values = new float[TensorPieces.Chunk], again = new float[TensorPieces.Chunk];
+        byte[] stored = new byte[TensorPieces.Chunk * sizeof(ushort)];
+        foreach (TensorInfo info in source.Tensors.Values.Where(t => t.DType == DType.F32))
+        {
+            for (long at = 0; at < info.Count; at += values.Length)
+            {
+                int count = (int)Math.Min(values.Length, info.Count - at);
+                source.ReadFloats(info.Name, at, values.AsSpan(0, count));
+                StoredElements.FromFloats(others[0], values.AsSpan(0, count), stored.AsSpan(0, count * sizeof(ushort)));
+                StoredElements.ToFloats(others[0], stored.AsSpan(0, count * sizeof(ushort)), again.AsSpan(0, count));
+                if (!values.AsSpan(0, count).SequenceEqual(again.AsSpan(0, count)))
+                    return null;
+            }
+        }
+        return others[0];
+    }
+}

@@ -1,0 +1,35 @@
+using Marrow.Formats.Gguf;
+using Marrow.Formats.HuggingFace;
+
+namespace Marrow.Formats.Conversion;
+
+/// <summary>A model to be written: its tensors under the names that the engine asks for (Hugging Face's for the Llama family, RWKV-LM's for RWKV) and its configuration.</summary>
+/// <param name="Tensors">The weights; they stay the caller's.</param>
+/// <param name="Config">The configuration, with <see cref="LlamaConfig.TiedEmbeddings"/> as the weights are.</param>
+public sealed record SourceModel(ITensorSource Tensors, ModelConfig Config)
+{
+    /// <summary>The tokenizer's files; null where there are none.</summary>
+    public TokenizerFiles? Tokenizer { get; init; }
+
+    /// <summary>The GGUF file that it comes from; null where it comes from another kind.</summary>
+    public GgufFile? Gguf { get; init; }
+
+    /// <summary>The path of generation_config.json; null where there is none.</summary>
+    public string? GenerationFile { get; init; }
+
+    /// <summary>The files that are read, which the target must not replace.</summary>
+    public IReadOnlyList<string> Inputs { get; init; } = [];
+
+    /// <summary>An opened model, which stays the caller's.</summary>
+    public static SourceModel Of(ModelFolder folder)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        string generation = Path.Combine(folder.Directory, "generation_config.json");
+        return new SourceModel(folder.Tensors, folder.Config)
+        {
+            Tokenizer = folder.Tokenizer,
+            GenerationFile = folder.Generation is null ? null : generation,
+            Inputs = [folder.Path, .. folder.WeightFiles],
+        };
+    }
+}

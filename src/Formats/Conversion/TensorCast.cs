@@ -1,0 +1,111 @@
+using System.Numerics.Tensors;
+using Marrow.Formats.Numerics;
+
+namespace Marrow.Formats.Conversion;
+
+/// <summary>
+/// One tensor on its way from its stored type to another, or as it is: <see cref="Written"/> streams it through <see cref="TensorPieces"/>, converting
+/// on all threads. The result is the same whatever their number.
+/// </summary>
+/// <param name="pieces">The buffers, shared by all tensors of a file.</param>
+/// <param name="from">The tensor as it is stored.</param>
+/// <param name="type">The type that it gets; it and the stored one must be <see cref="DTypes.IsReal"/> where they differ.</param>
+/// <param name="origin">Where it comes from, for messages.</param>
+internal sealed class TensorCast(TensorPieces pieces, TensorToWrite from, DType type, string origin)
+{
+    private readonly Lock _sums = new();
+    private double _error, _norm;
+    private long _overflows;
+    private bool _same;
+
+    /// <summary>The tensor as it is stored.</summary>
+    public TensorToWrite From => from;
+
+    /// <summary>The tensor in its new type.</summary>
+    public TensorToWrite Written => from with { DType = type, Write = Write };
+
+    /// <summary>Told the bytes of each piece after it was written, one piece at a time.</summary>
+    public Action<long>? Progress { get; init; }
+
+    /// <summary>Whether every value survived bit for bit; known once written.</summary>
+    public bool Exact => type == from.DType || IsWider || _same;
+
+    // As fp32, because the order of the sums hangs on the threads.
+    /// <summary>The root of the mean square error over that of the values; null where nothing was lost, or there is no such number. Known once written.</summary>
+    public double? RelativeError => Exact || _norm <= 0 || !double.IsFinite(_error / _norm) ? null : (float)Math.Sqrt(_error / _norm);
+
+    private bool IsWider => type is DType.F32 or DType.F64 && from.DType != DType.F64;
+
+    private void Write(Stream target)
+    {
+        (_error, _norm, _overflows, _same) = (0, 0, 0, true);
+        using (var stream = new CastStream(pieces, from.DType, type, target, Convert, Progress))
+        {
+            from.Write(stream);
+            stream.Complete();
+        }
+        if (_overflows > 0)
+            throw new ModelFileException("CV005", origin, $"tensor '{Echo.Name(from.Name)}' has {_overflows} values beyond ±65504, which F16 cannot hold; store it as BF16 or F32");
+    }
+
+    /// <summary>Converts a piece that begins at element <paramref name="first"/>.</summary>
+    private void Convert(TensorPieces.Lane lane, long first, int count, ReadOnlySpan<byte> stored, Span<byte> made)
+    {
+        double error = 0, norm = 0;
+        long overflows = 0;
+        bool same = true;
+        for (int at = 0; at < count; at += TensorPieces.Chunk)
+        {
+            Span<float> values = lane.Values.AsSpan(0, Math.Min(TensorPieces.Chunk, count - at)), again = lane.Again.AsSpan(0, values.Length);
+            StoredElements.ToFloats(from.DType, Part(from.DType, stored, at, values.Length), values);
+            Span<byte> target = Part(type, made, at, values.Length);
+            if (type.IsBlock())
+                RequireStorable(values, first + at);
+            else if (type == DType.F16)
+                overflows += Overflows(values);
+            StoredElements.FromFloats(type, values, target);
+            if (IsWider)
+                continue;
+            StoredElements.ToFloats(type, target, again);
+            same &= values.SequenceEqual(again);
+            norm += TensorPrimitives.SumOfSquares<float>(values);
+            TensorPrimitives.Subtract(values, again, again);
+            error += TensorPrimitives.SumOfSquares<float>(again);
+        }
+        lock (_sums)
+        {
+            _error += error;
+            _norm += norm;
+            _overflows += overflows;
+            _same &= same;
+        }
+    }
+
+    private void RequireStorable(ReadOnlySpan<float> values, long first)
+    {
+        if (float.IsFinite(TensorPrimitives.MaxMagnitude(values)))
+            return;
+        int at = 0;
+        while (float.IsFinite(values[at]))
+            at++;
+        throw new ModelFileException("CV004", origin, $"tensor '{Echo.Name(from.Name)}' [{string.Join(',', from.Shape)}] holds {values[at]} at element {first + at}, which {type} cannot hold; "
+            + "the model is damaged (or store this file as F32, F16 or BF16, which keep such values)");
+    }
+
+    // Up to 65520, which is halfway to the next power, values round to 65504.
+    private static long Overflows(ReadOnlySpan<float> values)
+    {
+        const float limit = 65520;
+        if (TensorPrimitives.MaxMagnitude(values) < limit)
+            return 0;
+        long count = 0;
+        foreach (float value in values)
+            if (float.IsFinite(value) && MathF.Abs(value) >= limit)
+                count++;
+        return count;
+    }
+
+    private static ReadOnlySpan<byte> Part(DType type, ReadOnlySpan<byte> piece, int first, int count) => piece.Slice((int)type.Bytes(first), (int)type.Bytes(count));
+
+    private static Span<byte> Part(DType type, Span<byte> piece, int first, int count) => piece.Slice((int)type.Bytes(first), (int)type.Bytes(count));
+}

@@ -1,4 +1,6 @@
 using Marrow.Formats.ChatTemplates;
+using Marrow.Formats.Gguf;
+using Marrow.Formats.Gguf.Tokenizers;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Tokenizers.PostProcessors;
 using Marrow.Formats.Tokenizers.World;
@@ -34,6 +36,28 @@ public sealed class ModelTokenizer
 
     /// <summary>What is odd about the files but allowed, one sentence each.</summary>
     public IReadOnlyList<string> Warnings { get; internal init; } = [];
+
+    /// <summary>The tokenizer of an open model, in its GGUF file or beside its weights; null where it has none.</summary>
+    /// <exception cref="MarrowException">As <see cref="Load"/> and <see cref="GgufTokenizer.Read"/>.</exception>
+    public static ModelTokenizer? Of(ModelFolder model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if (model.Gguf is { } file && GgufTokenizer.IsPresent(file.Values))
+            return GgufTokenizer.Read(file.Values);
+        return model.Tokenizer.Present.Any() ? Load(model.Directory) : null;
+    }
+
+    /// <summary>The tokenizer of a model's path, of whose weights nothing is looked at: a folder, a GGUF file, or a file that the tokenizer lies beside.</summary>
+    /// <exception cref="MarrowException">As <see cref="Load"/>, <see cref="GgufFile.Open"/> and <see cref="GgufTokenizer.Read"/>.</exception>
+    public static ModelTokenizer Open(string path)
+    {
+        if (!File.Exists(path))
+            return Load(path);
+        if (!GgufFile.IsGguf(path))
+            return Load(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        using GgufFile file = GgufFile.Open(path);
+        return GgufTokenizer.Read(file.Values);
+    }
 
     /// <summary>
     /// Reads tokenizer.json, or without one RWKV's rwkv_vocab….txt, and, where they exist, tokenizer_config.json, special_tokens_map.json,

@@ -6,7 +6,6 @@ using Marrow.Formats.Gguf;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 using Marrow.Host.CommandLine;
-using Marrow.Host.Models;
 using Marrow.Host.Progress;
 
 namespace Marrow.Host.Commands;
@@ -38,7 +37,7 @@ internal static class ConvertCommand
         {
             string source = parse.GetRequiredValue(from), target = parse.GetRequiredValue(to);
             ModelKind wanted = parse.GetValue(kind) is { } said ? (ModelKind)Array.IndexOf(ModelKinds, said) : ModelConversion.KindOf(target);
-            using ModelFolder folder = ModelFolder.Open(ModelPath.Checked(source));
+            using ModelFolder folder = ModelFolder.Open(source);
             using var display = new TransferDisplay(context.Errors, context.Get<TimeProvider>(), !Console.IsErrorRedirected && ReferenceEquals(context.Errors, Console.Error));
             long? most = parse.GetValue(shard) is { } size ? Size(size) : null;
             ConversionOptions options = Types(wanted, parse.GetValue(storeAs)) with

@@ -60,7 +60,8 @@ public sealed class TranslationTests(ITestOutputHelper output)
                 foreach (DType block in BlockElements.All)
                 {
                     string body = EngineKernels.Body(kernel, DType.F32, parameter, block, dialect);
-                    Assert.Contains($"load4_{block}({parameter}", body.Replace("from", parameter, StringComparison.Ordinal).Replace("matrix", parameter, StringComparison.Ordinal), StringComparison.Ordinal);
+                    // Behind the functions that decode.
+                    Assert.Contains($"load4_{block}(", body[body.IndexOf($"BLOCK_ELEMENT({block})", StringComparison.Ordinal)..], StringComparison.Ordinal);
                     Assert.DoesNotContain("goto", body, StringComparison.Ordinal);
                 }
             }

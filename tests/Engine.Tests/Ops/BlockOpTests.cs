@@ -45,13 +45,13 @@ public sealed class BlockOpTests(KernelDevices devices, ITestOutputHelper output
         {
             if (!devices.Find(output, kind, out Device device))
                 continue;
-            (float[] y, float[] dx, float[] dp) = Compute(device, name, type, false), (float[] y, float[] dx, float[] dp) plain = Compute(device, name, type, true), host = Compute(cpu, name, type, false);
-            Close(plain.y, y, 2e-6);
-            Close(plain.dx, dx, 2e-6);
-            Close(plain.dp, dp, 2e-6);
-            Close(host.y, y, 1e-5);
-            Close(host.dx, dx, 1e-5);
-            Close(host.dp, dp, 1e-5);
+            (float[] Y, float[] Dx, float[] Dp) got = Compute(device, name, type, false), plain = Compute(device, name, type, true), host = Compute(cpu, name, type, false);
+            Close(plain.Y, got.Y, 2e-6);
+            Close(plain.Dx, got.Dx, 2e-6);
+            Close(plain.Dp, got.Dp, 2e-6);
+            Close(host.Y, got.Y, 1e-5);
+            Close(host.Dx, got.Dx, 1e-5);
+            Close(host.Dp, got.Dp, 1e-5);
             Assert.Equal(0, device.LiveBytes);
         }
     }

@@ -48,7 +48,7 @@ public sealed class ModelTokenizer
     }
 
     /// <summary>The tokenizer of a model's path, of whose weights nothing is looked at: a folder, a GGUF file, or a file that the tokenizer lies beside.</summary>
-    /// <exception cref="MarrowException">As <see cref="Load"/>, <see cref="GgufFile.Open"/> and <see cref="GgufTokenizer.Read"/>.</exception>
+    /// <exception cref="MarrowException">As <see cref="Load"/>, <see cref="GgufFile.Open(string)"/> and <see cref="GgufTokenizer.Read"/>.</exception>
     public static ModelTokenizer Open(string path)
     {
         if (!File.Exists(path))

@@ -48,11 +48,8 @@ internal static class ConvertCommand
                 MaxSplitBytes = most,
                 Threads = parse.GetValue(threads),
                 Verify = parse.GetValue(verify),
-                Progress = progress =>
-                {
-                    stopping.ThrowIfCancellationRequested();
-                    display.Tell(progress);
-                },
+                Progress = display.Tell,
+                Cancellation = stopping,
             };
             long started = context.Get<TimeProvider>().GetTimestamp();
             ConversionReport report = ModelConversion.Write(target, wanted, SourceModel.Of(folder), options);
@@ -67,7 +64,7 @@ internal static class ConvertCommand
                 report.Exact,
                 report.Verified,
                 Seconds = seconds,
-                Tensors = report.Tensors.Select(t => new { t.Name, t.Shape, From = t.From.ToString(), To = t.To.ToString(), t.Bytes, t.Exact, t.RelativeError }),
+                Tensors = report.Tensors.Select(t => new { t.Name, t.Shape, From = t.From.ToString(), To = t.To.ToString(), t.Bytes, t.Exact, t.RelativeError, t.Fallback }),
                 report.Warnings,
             }, output => Write(output, report, seconds));
             return Task.FromResult(ExitCode.Done);
@@ -108,8 +105,8 @@ internal static class ConvertCommand
             string kept = group.All(t => t.Exact) ? group.Key.From == group.Key.To ? "copied" : "exact" : error is { } worst ? $"relative error up to {Number(worst)}" : "rounded";
             output.WriteLine($"  {group.Key.From,-5} → {group.Key.To,-5} {group.Count(),5} tensors, {kept}");
         }
-        foreach (ConvertedTensor tensor in report.Tensors.Where(t => t.Wanted != t.To))
-            output.WriteLine($"  {Echo.Name(tensor.Name)} [{string.Join(',', tensor.Shape)}] is {tensor.To}: its rows are not whole blocks of {tensor.Wanted}");
+        foreach (ConvertedTensor tensor in report.Tensors.Where(t => t.Fallback is not null))
+            output.WriteLine($"  {Echo.Name(tensor.Name)} [{string.Join(',', tensor.Shape)}] is {tensor.To}: {tensor.Fallback}");
         foreach (string warning in report.Warnings)
             output.WriteLine($"  warning: {warning}");
         if (report.Verified)

@@ -43,11 +43,14 @@ public static class AtomicFile
         catch (Exception e)
         {
             Remove(temporary);
-            if (e is IOException or UnauthorizedAccessException)
+            if (e is IOException or UnauthorizedAccessException || IsTooLarge(e))
                 throw CannotWrite(path, e);
             throw;
         }
     }
+
+    // The runtime tells of a file that the file system cannot hold (4 GiB on FAT32) as of a wrong argument.
+    private static bool IsTooLarge(Exception e) => e is ArgumentOutOfRangeException { ParamName: "value", Source: "System.Private.CoreLib" };
 
     /// <summary>A new hidden name in the folder of <paramref name="path"/>: ".name.{random}.tmp".</summary>
     internal static string TemporaryPath(string path) =>

@@ -56,6 +56,8 @@ public static class ModelConversion
         var rwkv = model.Config as RwkvConfig;
         // Hugging Face has its own names for RWKV; a model that has none yet gets those of flash-linear-attention.
         RwkvNaming? naming = rwkv?.Naming ?? (rwkv is not null && !options.KeepNames ? NewNaming(path, rwkv) : null);
+        if (naming == RwkvNaming.Fla7 && model.Tensors.Tensors.Keys.Where(model.Config.IsDerived).Order(StringComparer.Ordinal).ToArray() is [_, ..] unused)
+            run.Warnings.Add($"{string.Join(", ", unused)} are left out: no computation reads them, and Hugging Face's form of RWKV-7 has no place for them");
         run.Plan(PlainPlan.Of(model, options.StoreAs, naming));
         string? config = rwkv is { RawJson: null } && naming is not null ? ModelConfigText.Fla7(rwkv, run.MatrixType) : ModelConfigText.For(model.Config, run.MatrixType);
         AtomicFolder.Write(path, folder =>

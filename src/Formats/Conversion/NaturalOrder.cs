@@ -24,7 +24,8 @@ internal sealed class NaturalOrder : IComparer<string>
                 if (order != 0)
                     return order;
             }
-            (a, b) = (a[i..], b[j..]);
+            a = a[i..];
+            b = b[j..];
         }
         // Equal but for leading zeros: the order must still be one.
         return a.Length != b.Length ? a.Length - b.Length : string.CompareOrdinal(x, y);

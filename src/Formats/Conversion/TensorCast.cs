@@ -8,10 +8,10 @@ namespace Marrow.Formats.Conversion;
 /// on all threads. The result is the same whatever their number.
 /// </summary>
 /// <param name="pieces">The buffers, shared by all tensors of a file.</param>
-/// <param name="from">The tensor as it is stored.</param>
+/// <param name="original">The tensor as it is stored.</param>
 /// <param name="type">The type that it gets; it and the stored one must be <see cref="DTypes.IsReal"/> where they differ.</param>
 /// <param name="origin">Where it comes from, for messages.</param>
-internal sealed class TensorCast(TensorPieces pieces, TensorToWrite from, DType type, string origin)
+internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DType type, string origin)
 {
     private readonly Lock _sums = new();
     private double _error, _norm;
@@ -19,33 +19,33 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite from, DType 
     private bool _same;
 
     /// <summary>The tensor as it is stored.</summary>
-    public TensorToWrite From => from;
+    public TensorToWrite From => original;
 
     /// <summary>The tensor in its new type.</summary>
-    public TensorToWrite Written => from with { DType = type, Write = Write };
+    public TensorToWrite Written => original with { DType = type, Write = Write };
 
     /// <summary>Told the bytes of each piece after it was written, one piece at a time.</summary>
     public Action<long>? Progress { get; init; }
 
     /// <summary>Whether every value survived bit for bit; known once written.</summary>
-    public bool Exact => type == from.DType || IsWider || _same;
+    public bool Exact => type == original.DType || IsWider || _same;
 
     // As fp32, because the order of the sums hangs on the threads.
     /// <summary>The root of the mean square error over that of the values; null where nothing was lost, or there is no such number. Known once written.</summary>
     public double? RelativeError => Exact || _norm <= 0 || !double.IsFinite(_error / _norm) ? null : (float)Math.Sqrt(_error / _norm);
 
-    private bool IsWider => type is DType.F32 or DType.F64 && from.DType != DType.F64;
+    private bool IsWider => type is DType.F32 or DType.F64 && original.DType != DType.F64;
 
     private void Write(Stream target)
     {
         (_error, _norm, _overflows, _same) = (0, 0, 0, true);
-        using (var stream = new CastStream(pieces, from.DType, type, target, Convert, Progress))
+        using (var stream = new CastStream(pieces, original.DType, type, target, Convert, Progress))
         {
-            from.Write(stream);
+            original.Write(stream);
             stream.Complete();
         }
         if (_overflows > 0)
-            throw new ModelFileException("CV005", origin, $"tensor '{Echo.Name(from.Name)}' has {_overflows} values beyond ±65504, which F16 cannot hold; store it as BF16 or F32");
+            throw new ModelFileException("CV005", origin, $"tensor '{Echo.Name(original.Name)}' has {_overflows} values beyond ±65504, which F16 cannot hold; store it as BF16 or F32");
     }
 
     /// <summary>Converts a piece that begins at element <paramref name="first"/>.</summary>
@@ -57,7 +57,7 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite from, DType 
         for (int at = 0; at < count; at += TensorPieces.Chunk)
         {
             Span<float> values = lane.Values.AsSpan(0, Math.Min(TensorPieces.Chunk, count - at)), again = lane.Again.AsSpan(0, values.Length);
-            StoredElements.ToFloats(from.DType, Part(from.DType, stored, at, values.Length), values);
+            StoredElements.ToFloats(original.DType, Part(original.DType, stored, at, values.Length), values);
             Span<byte> target = Part(type, made, at, values.Length);
             if (type.IsBlock())
                 RequireStorable(values, first + at);
@@ -88,7 +88,7 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite from, DType 
         int at = 0;
         while (float.IsFinite(values[at]))
             at++;
-        throw new ModelFileException("CV004", origin, $"tensor '{Echo.Name(from.Name)}' [{string.Join(',', from.Shape)}] holds {values[at]} at element {first + at}, which {type} cannot hold; "
+        throw new ModelFileException("CV004", origin, $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds {values[at]} at element {first + at}, which {type} cannot hold; "
             + "the model is damaged (or store this file as F32, F16 or BF16, which keep such values)");
     }
 
@@ -96,7 +96,7 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite from, DType 
     private static long Overflows(ReadOnlySpan<float> values)
     {
         const float limit = 65520;
-        if (TensorPrimitives.MaxMagnitude(values) < limit)
+        if (MathF.Abs(TensorPrimitives.MaxMagnitude(values)) < limit)
             return 0;
         long count = 0;
         foreach (float value in values)

@@ -88,13 +88,6 @@ public sealed record LlamaConfig : ModelConfig
         return shape.Length == 2 && name.EndsWith("_proj.weight", StringComparison.Ordinal);
     }
 
-    /// <inheritdoc/>
-    public override bool IsLinear(string name, ReadOnlySpan<int> shape)
-    {
-        ArgumentNullException.ThrowIfNull(name);
-        return shape.Length == 2 && name.EndsWith("_proj.weight", StringComparison.Ordinal);
-    }
-
     /// <summary>Old files carry the rotary table, some tied ones a second copy of the embedding.</summary>
     public override bool IsDerived(string name)
     {

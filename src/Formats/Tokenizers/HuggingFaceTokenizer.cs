@@ -1,4 +1,3 @@
-using Marrow.Formats.Tokenizers.Bpe;
 using Marrow.Formats.Tokenizers.Decoders;
 using Marrow.Formats.Tokenizers.Normalizers;
 using Marrow.Formats.Tokenizers.PostProcessors;
@@ -7,19 +6,20 @@ using Marrow.Formats.Tokenizers.PreTokenizers;
 namespace Marrow.Formats.Tokenizers;
 
 /// <summary>
-/// A tokenizer as tokenizer.json describes it: added tokens, normalizer, pre-tokenizer, BPE model, post-processor, decoder
-/// (spec/formats.md §7.6). An id without token decodes to U+FFFD; a lone surrogate in a text is read as U+FFFD.
+/// A tokenizer in the parts that tokenizer.json gives it: added tokens, normalizer, pre-tokenizer, model, post-processor, decoder
+/// (spec/formats.md §7.6); those of GGUF and sentencepiece files have the same parts. An id without token decodes to U+FFFD; a lone surrogate in a text is read as U+FFFD.
 /// </summary>
 public sealed class HuggingFaceTokenizer : ITokenizer
 {
     private readonly Vocabulary _vocabulary;
     private readonly ITextNormalizer? _normalizer;
     private readonly IPreTokenizer? _preTokenizer;
-    private readonly BpeModel _model;
+    private readonly ITokenModel _model;
     private readonly SpecialFrame _frame;
     private readonly ITokenDecoder _decoder;
     private readonly AddedTokenMatcher _raw;
     private readonly AddedTokenMatcher _normalized;
+    private readonly HashSet<int> _added;
     private readonly HashSet<int> _special;
 
     internal HuggingFaceTokenizer(TokenizerParts parts, int? bosId = null, int? eosId = null)
@@ -30,8 +30,9 @@ public sealed class HuggingFaceTokenizer : ITokenizer
         _model = parts.Model;
         _frame = parts.Frame;
         _decoder = parts.Decoder;
-        _raw = new AddedTokenMatcher(parts.AddedTokens.Where(t => !t.Normalized).Select(t => (t.Content, t)));
-        _normalized = new AddedTokenMatcher(parts.AddedTokens.Where(t => t.Normalized).Select(t => (_normalizer?.Normalize(t.Content) ?? t.Content, t)));
+        _raw = new AddedTokenMatcher(parts.AddedTokens.Where(t => !t.Normalized).Select(t => (t.Content, t)), parts.LongestFirst);
+        _normalized = new AddedTokenMatcher(parts.AddedTokens.Where(t => t.Normalized).Select(t => (_normalizer?.Normalize(t.Content) ?? t.Content, t)), parts.LongestFirst);
+        _added = parts.AddedTokens.Select(t => t.Id).ToHashSet();
         _special = parts.AddedTokens.Where(t => t.Special).Select(t => t.Id).ToHashSet();
         BosId = bosId;
         EosId = eosId;
@@ -72,6 +73,9 @@ public sealed class HuggingFaceTokenizer : ITokenizer
 
     /// <summary>The text of a token as the vocabulary writes it, or null.</summary>
     public string? TokenOf(int id) => _vocabulary.TryGetToken(id, out string? token) ? token : null;
+
+    /// <summary>Whether the token is found in the text before the model sees it, so that its text stands for itself.</summary>
+    internal bool IsAdded(int id) => _added.Contains(id);
 
     /// <inheritdoc/>
     public bool IsSpecial(int id) => _special.Contains(id);

@@ -1,14 +1,16 @@
 using Marrow.Formats.ChatTemplates;
+using Marrow.Formats.Gguf;
+using Marrow.Formats.Gguf.Tokenizers;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Tokenizers.PostProcessors;
 using Marrow.Formats.Tokenizers.World;
 
 namespace Marrow.Formats.Tokenizers;
 
-/// <summary>All that a model folder says about text: the tokenizer, its special ids and the chat template.</summary>
+/// <summary>All that a model folder, or a GGUF file, says about text: the tokenizer, its special ids and the chat template.</summary>
 public sealed class ModelTokenizer
 {
-    private ModelTokenizer(ITokenizer tokenizer, IReadOnlyList<int> stopIds, int? padId, int? unkId, IChatTemplate? chatTemplate) =>
+    internal ModelTokenizer(ITokenizer tokenizer, IReadOnlyList<int> stopIds, int? padId, int? unkId, IChatTemplate? chatTemplate) =>
         (Tokenizer, StopIds, PadId, UnkId, ChatTemplate) = (tokenizer, stopIds, padId, unkId, chatTemplate);
 
     /// <summary>The tokenizer; its <c>addSpecial</c> adds what transformers' fast tokenizer of the same folder adds.</summary>
@@ -33,7 +35,29 @@ public sealed class ModelTokenizer
     public IChatTemplate? ChatTemplate { get; }
 
     /// <summary>What is odd about the files but allowed, one sentence each.</summary>
-    public IReadOnlyList<string> Warnings { get; private init; } = [];
+    public IReadOnlyList<string> Warnings { get; internal init; } = [];
+
+    /// <summary>The tokenizer of an open model, in its GGUF file or beside its weights; null where it has none.</summary>
+    /// <exception cref="MarrowException">As <see cref="Load"/> and <see cref="GgufTokenizer.Read"/>.</exception>
+    public static ModelTokenizer? Of(ModelFolder model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if (model.Gguf is { } file && GgufTokenizer.IsPresent(file.Values))
+            return GgufTokenizer.Read(file.Values);
+        return model.Tokenizer.Present.Any() ? Load(model.Directory) : null;
+    }
+
+    /// <summary>The tokenizer of a model's path, of whose weights nothing is looked at: a folder, a GGUF file, or a file that the tokenizer lies beside.</summary>
+    /// <exception cref="MarrowException">As <see cref="Load"/>, <see cref="GgufFile.Open"/> and <see cref="GgufTokenizer.Read"/>.</exception>
+    public static ModelTokenizer Open(string path)
+    {
+        if (!File.Exists(path))
+            return Load(path);
+        if (!GgufFile.IsGguf(path))
+            return Load(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        using GgufFile file = GgufFile.Open(path);
+        return GgufTokenizer.Read(file.Values);
+    }
 
     /// <summary>
     /// Reads tokenizer.json, or without one RWKV's rwkv_vocab….txt, and, where they exist, tokenizer_config.json, special_tokens_map.json,

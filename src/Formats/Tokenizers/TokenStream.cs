@@ -26,7 +26,7 @@ internal sealed class TokenStream(HuggingFaceTokenizer tokenizer, ITokenDecoder 
     internal void Append(int id)
     {
         if (!skipSpecial || !tokenizer.IsSpecial(id))
-            _run.Push(new TokenChunk(tokenizer.TokenOf(id) ?? "\uFFFD"), _chunks);
+            _run.Push(new TokenChunk(tokenizer.TokenOf(id) ?? "\uFFFD", Literal: tokenizer.IsAdded(id)), _chunks);
     }
 
     private string Take()

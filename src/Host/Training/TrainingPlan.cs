@@ -88,12 +88,12 @@ internal sealed class TrainingPlan : IDisposable
             // A look at the plan takes no folder; who wants to train hears of it then and now.
             warnings.Add(e.Message);
         }
-        ModelFolder folder = ModelFolder.Open(ModelPath.Checked(choice.Path));
+        ModelFolder folder = ModelFolder.Open(choice.Path);
         Device? device = null;
         try
         {
             warnings.AddRange(folder.Warnings);
-            ModelTokenizer? tokenizer = LoadedModel.TokenizerOf(folder);
+            ModelTokenizer? tokenizer = ModelTokenizer.Of(folder);
             (long all, long bytes, long trained, int? layers) = Layout(folder, job.Spec, given, warnings);
             TrainingData data = TrainingData.Load(job.Spec, LoadedModel.VocabularyOf(folder, tokenizer), stopping);
             device = dryRun ? null : devices.Open(choice.Device);

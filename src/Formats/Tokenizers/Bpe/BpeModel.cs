@@ -6,7 +6,7 @@ using System.Text;
 namespace Marrow.Formats.Tokenizers.Bpe;
 
 /// <summary>Byte-pair encoding of one piece of text (spec/formats.md §7.6, model BPE). Knows nothing of files; safe for concurrent use.</summary>
-internal sealed class BpeModel
+internal sealed class BpeModel : ITokenModel
 {
     private readonly Vocabulary _vocabulary;
     private readonly MergeTable _merges;
@@ -21,8 +21,7 @@ internal sealed class BpeModel
             _byteIds = ByteTokens(vocabulary);
     }
 
-    /// <summary>Appends the ids of <paramref name="piece"/>, which is not empty, to <paramref name="ids"/>.</summary>
-    /// <exception cref="MarrowException">TK012: a character has no token and there is no unknown token.</exception>
+    /// <inheritdoc/>
     public void Encode(ReadOnlySpan<char> piece, List<int> ids)
     {
         if (_cache.TryGet(piece, out int[] known))
@@ -95,7 +94,7 @@ internal sealed class BpeModel
     {
         var ids = new int[256];
         for (int b = 0; b < 256; b++)
-            ids[b] = vocabulary.TryGetId(string.Create(CultureInfo.InvariantCulture, $"<0x{b:X2}>"), out int id) ? id : -1;
+            ids[b] = vocabulary.TryGetId(TokenTable.ByteText(b), out int id) ? id : -1;
         return ids;
     }
 }

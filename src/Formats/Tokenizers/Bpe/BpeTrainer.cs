@@ -171,7 +171,7 @@ public sealed class BpeTrainer
     private const string ByteLevelJson = """{ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false }""";
 
     private static string PreTokenizerJson() => string.Create(CultureInfo.InvariantCulture,
-        $$"""{ "type": "Sequence", "pretokenizers": [{ "type": "Split", "pattern": { "Regex": {{JsonSerializer.Serialize(PatternReader.Llama3)}} }, "behavior": "Isolated", "invert": false }, {{ByteLevelJson}}] }""");
+        $$"""{ "type": "Sequence", "pretokenizers": [{ "type": "Split", "pattern": { "Regex": {{JsonSerializer.Serialize(KnownPatterns.Llama3)}} }, "behavior": "Isolated", "invert": false }, {{ByteLevelJson}}] }""");
 
     private void WriteSpecialTokens(Utf8JsonWriter json, IReadOnlyList<string> specialTokens)
     {

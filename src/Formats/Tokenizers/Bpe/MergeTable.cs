@@ -1,10 +1,7 @@
 namespace Marrow.Formats.Tokenizers.Bpe;
 
-/// <summary>
-/// Which neighbouring tokens merge into what, and how early. A rank is the line of a merge list, or the place of a
-/// token's score in a score-ordered vocabulary (spec/formats.md §7.3): equal ranks merge from left to right.
-/// </summary>
-internal sealed class MergeTable(int expected)
+/// <summary>The lines of a merge list; a rank is the line's number.</summary>
+internal sealed class MergeTable(int expected) : IPairTable
 {
     private readonly Dictionary<ulong, (int Rank, int Merged)> _merges = new(expected);
 

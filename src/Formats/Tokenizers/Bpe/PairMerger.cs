@@ -10,14 +10,14 @@ internal static class PairMerger
     private const int None = int.MaxValue;
 
     /// <summary>Merges in place and returns how many symbols remain at the front of <paramref name="symbols"/>.</summary>
-    public static int Merge(MergeTable table, Span<int> symbols) => Merge(table, symbols, out _);
+    public static int Merge(IPairTable table, Span<int> symbols) => Merge(table, symbols, out _);
 
     /// <summary><paramref name="steps"/> counts the pairs looked at, to show that the work stays bounded.</summary>
-    internal static int Merge(MergeTable table, Span<int> symbols, out long steps) =>
+    internal static int Merge(IPairTable table, Span<int> symbols, out long steps) =>
         symbols.Length <= ScanUpTo ? Scan(table, symbols, out steps) : Heap(table, symbols, out steps);
 
     /// <summary>The plain form, quadratic: the short-piece path and the reference of the heap's tests.</summary>
-    internal static int Scan(MergeTable table, Span<int> symbols, out long steps)
+    internal static int Scan(IPairTable table, Span<int> symbols, out long steps)
     {
         int count = symbols.Length;
         steps = 0;
@@ -39,7 +39,7 @@ internal static class PairMerger
         return count;
     }
 
-    internal static int Heap(MergeTable table, Span<int> symbols, out long steps)
+    internal static int Heap(IPairTable table, Span<int> symbols, out long steps)
     {
         int n = symbols.Length;
         steps = 0;

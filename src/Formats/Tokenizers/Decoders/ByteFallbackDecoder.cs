@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Marrow.Formats.Tokenizers.Decoders;
 
 /// <summary>ByteFallback: runs of <c>&lt;0xHH&gt;</c> tokens become the characters that their bytes spell; each byte that spells none becomes U+FFFD.</summary>
@@ -14,7 +12,7 @@ internal sealed class ByteFallbackDecoder : ITokenDecoder
 
         public void Push(TokenChunk chunk, List<TokenChunk> output)
         {
-            if (!TryByte(chunk.Text, out byte value))
+            if (TokenTable.ByteOf(chunk.Text) is not { } value)
             {
                 Finish(output);
                 output.Add(chunk);
@@ -49,13 +47,6 @@ internal sealed class ByteFallbackDecoder : ITokenDecoder
         {
             _held.AsSpan(bytes, _count - bytes).CopyTo(_held);
             _count -= bytes;
-        }
-
-        private static bool TryByte(string token, out byte value)
-        {
-            value = 0;
-            return token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>' &&
-                byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
         }
     }
 }

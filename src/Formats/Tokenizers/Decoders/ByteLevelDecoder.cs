@@ -13,7 +13,7 @@ internal sealed class ByteLevelDecoder : ITokenDecoder
         private readonly Utf8Assembler _text = new();
         private bool _begun;
 
-        public void Push(TokenChunk chunk, List<TokenChunk> output) => Emit(_text.Push(Bytes(chunk.Text)), output);
+        public void Push(TokenChunk chunk, List<TokenChunk> output) => Emit(_text.Push(chunk.Literal ? Encoding.UTF8.GetBytes(chunk.Text) : Bytes(chunk.Text)), output);
 
         public void Finish(List<TokenChunk> output) => Emit(_text.Finish(), output);
 

@@ -19,4 +19,5 @@ internal interface IDecoderRun
 /// <summary>The text of a token, or a part of one.</summary>
 /// <param name="Text">The text.</param>
 /// <param name="Continues">Belongs to the same token as the chunk before it.</param>
-internal readonly record struct TokenChunk(string Text, bool Continues = false);
+/// <param name="Literal">The text of an added token, which is not spelt in the vocabulary's alphabet of bytes.</param>
+internal readonly record struct TokenChunk(string Text, bool Continues = false, bool Literal = false);

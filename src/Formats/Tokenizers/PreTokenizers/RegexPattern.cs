@@ -15,21 +15,13 @@ internal sealed class RegexPattern : IPattern
 
     private readonly Regex _regex;
 
-    /// <exception cref="ModelFileException">TK006: the expression uses what .NET does not know.</exception>
-    public RegexPattern(JsonAt json)
+    /// <exception cref="ArgumentException">The expression uses what .NET does not know, or names characters beyond U+FFFF.</exception>
+    public RegexPattern(string pattern)
     {
-        string pattern = json.Text();
         if (pattern.Any(char.IsSurrogate))
-            throw json.Unsupported("a regular expression with characters beyond U+FFFF,", pattern);
-        try
-        {
-            // In the Ruby syntax that the tokenizers library uses, ^ and $ always mean lines.
-            _regex = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Multiline, MatchLimit);
-        }
-        catch (ArgumentException e)
-        {
-            throw json.Error("TK006", $"the regular expression {Echo.Quote(pattern)} is not supported: {e.Message}", e);
-        }
+            throw new ArgumentException("it names characters beyond U+FFFF");
+        // In the Ruby syntax that the tokenizers library uses, ^ and $ always mean lines.
+        _regex = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Multiline, MatchLimit);
     }
 
     public void Find(ReadOnlySpan<char> text, List<(int Start, int Length)> matches)

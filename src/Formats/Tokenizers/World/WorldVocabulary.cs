@@ -100,6 +100,27 @@ internal sealed class WorldVocabulary
         return vocabulary;
     }
 
+    /// <summary>The same from the tokens' bytes by id; where there are none the id has no token.</summary>
+    /// <exception cref="ModelFileException">RV006 too many ids; RV007 token over 1024 bytes; RV009 the same bytes twice.</exception>
+    internal static WorldVocabulary Of(string path, IReadOnlyList<byte[]> tokens)
+    {
+        if (tokens.Count > IdLimit)
+            throw new ModelFileException("RV006", path, $"there are {tokens.Count} tokens; at most {IdLimit} are allowed; {Remedy}");
+        var starts = new int[tokens.Count];
+        var lengths = new int[tokens.Count];
+        int used = 0;
+        for (int id = 0; id < tokens.Count; id++)
+        {
+            if (tokens[id].Length > LongestToken)
+                throw new ModelFileException("RV007", path, $"token {id} has {tokens[id].Length} bytes; 1 to {LongestToken} are allowed; {Remedy}");
+            (starts[id], lengths[id]) = (used, tokens[id].Length);
+            used += lengths[id];
+        }
+        var vocabulary = new WorldVocabulary([.. tokens.SelectMany(t => t)], starts, lengths);
+        vocabulary.RefuseTwins(path);
+        return vocabulary;
+    }
+
     private static (int Id, int Length) Split(string path, int lineNumber, ReadOnlySpan<byte> line, out ReadOnlySpan<byte> literal)
     {
         int first = line.IndexOf((byte)' '), last = line.LastIndexOf((byte)' ');

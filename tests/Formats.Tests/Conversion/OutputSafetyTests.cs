@@ -1,0 +1,116 @@
+using System.Diagnostics;
+using Marrow.Formats.Conversion;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+using Marrow.Formats.Safetensors;
+using Xunit.Abstractions;
+
+namespace Marrow.Formats.Tests.Conversion;
+
+public sealed class OutputSafetyTests(ITestOutputHelper output) : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void NeverWritesOverWhatIsRead()
+    {
+        TinyModels.Llama(_folder["in"], 1, DType.F32);
+        Refused("IO007", "in", "in");
+        Refused("IO007", "in", "in/model.safetensors");
+        Refused("IO007", "in/model.safetensors", ".");
+        if (OperatingSystem.IsWindows())
+            return;
+        Directory.CreateSymbolicLink(_folder["link"], _folder["in"]);
+        File.CreateSymbolicLink(_folder["alias.safetensors"], _folder["in/model.safetensors"]);
+        Refused("IO007", "in", "link");
+        Refused("IO007", "link", "in/model.safetensors");
+        Refused("IO007", "in", "alias.safetensors");
+    }
+
+    [Fact]
+    public void ReplacesOnlyWhenAllowedAndOnlyAModel()
+    {
+        TinyModels.Llama(_folder["in"], 1, DType.F32);
+        _folder.Put("out.safetensors", "old");
+        Assert.Contains("overwritten", Refused("IO009", "in", "out.safetensors", overwrite: false), StringComparison.Ordinal);
+        Write("in", "out.safetensors", overwrite: true);
+        SafetensorsFile.Open(_folder["out.safetensors"]).Dispose();
+
+        Directory.CreateDirectory(_folder["out"]);
+        Write("in", "out", overwrite: false);
+        Refused("IO009", "in", "out", overwrite: false);
+        Write("in", "out", overwrite: true);
+        Directory.CreateDirectory(_folder["out/thesis"]);
+        Assert.Contains("'thesis'", Refused("IO009", "in", "out"), StringComparison.Ordinal);
+        Directory.CreateDirectory(_folder["documents"]);
+        _folder.Put("documents/letter.txt", "dear");
+        Refused("IO009", "in", "documents");
+        _folder.Put("plain", "x");
+        Refused("IO009", "in", "plain");
+        Directory.CreateDirectory(_folder["folder.safetensors"]);
+        Refused("IO009", "in", "folder.safetensors");
+        Assert.Equal("dear", File.ReadAllText(_folder["documents/letter.txt"]));
+    }
+
+    [Theory]
+    [InlineData("out")]
+    [InlineData("out.safetensors")]
+    public void AKillInTheMiddleLeavesNothingUnderTheName(string target)
+    {
+        TinyModels.Llama(_folder["in"], 1, DType.F32);
+        using (Process child = Start($"exec dotnet \"$0\" convert \"$1\" \"$2\" halt", target))
+        {
+            Assert.Equal("halted", child.StandardOutput.ReadLine());
+            child.Kill();
+            child.WaitForExit();
+        }
+        Assert.False(Path.Exists(_folder[target]));
+        Assert.Equal(2, Directory.GetFileSystemEntries(_folder.Path).Length);
+        // The next one takes away what is left.
+        Write("in", target, overwrite: false);
+        Assert.Equal([_folder["in"], _folder[target]], Directory.GetFileSystemEntries(_folder.Path).Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("out")]
+    [InlineData("out.safetensors")]
+    public void AFullDiskIsToldAndLeavesNothing(string target)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            output.WriteLine("skipped: the shell of this system may not limit the size of files");
+            return;
+        }
+        TinyModels.Llama(_folder["in"], 1, DType.F32, multiple: 32);
+        // Files may have 16 KiB: writing more fails as on a full disk. The runtime's own mappings of code are files, too.
+        using Process child = Start("trap '' XFSZ; ulimit -f 16; DOTNET_EnableWriteXorExecute=0 DOTNET_EnableDiagnostics=0 exec dotnet \"$0\" convert \"$1\" \"$2\"", target);
+        string errors = child.StandardError.ReadToEnd();
+        child.WaitForExit();
+        Assert.True(child.ExitCode == 1, $"{child.ExitCode} {errors}");
+        Assert.Contains("[IO008]", errors, StringComparison.Ordinal);
+        Assert.Equal([_folder["in"]], Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    private Process Start(string script, string target)
+    {
+        var start = new ProcessStartInfo("bash") { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string arg in new[] { "-c", script, Path.Combine(AppContext.BaseDirectory, "Marrow.Formats.Tests.dll"), _folder["in"], _folder[target] })
+            start.ArgumentList.Add(arg);
+        return Process.Start(start)!;
+    }
+
+    private string Refused(string code, string from, string to, bool overwrite = true)
+    {
+        MarrowException error = Assert.ThrowsAny<MarrowException>(() => Write(from, to, overwrite));
+        Assert.Equal(code, error.Code);
+        return error.Message;
+    }
+
+    private void Write(string from, string to, bool overwrite)
+    {
+        using ModelFolder model = ModelFolder.Open(_folder[from]);
+        ModelConversion.Write(_folder[to], ModelConversion.KindOf(to), SourceModel.Of(model), new() { Overwrite = overwrite });
+    }
+}

@@ -13,6 +13,9 @@ public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long>
 {
     private const int PieceElements = 1 << 14;
 
+    /// <summary>The number of elements.</summary>
+    public long Count => Shape.Aggregate(1L, (n, d) => checked(n * d));
+
     /// <summary>A tensor of fp32 values (row-major, as many as the shape says), stored as F32, F16, BF16 (both rounded to nearest even) or F64.</summary>
     public static TensorToWrite FromFloats(string name, IReadOnlyList<long> shape, ReadOnlyMemory<float> values, DType storedAs = DType.F32)
     {

@@ -1,3 +1,4 @@
+using Marrow.Formats.Gguf;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Safetensors;
 
@@ -10,6 +11,9 @@ public sealed record ConversionOptions
     /// Folders, .safetensors and .pth: F32, F16 or BF16, which every floating-point tensor gets; null keeps the stored types. A quantised model needs it.
     /// </summary>
     public DType? StoreAs { get; init; }
+
+    /// <summary>GGUF: the mixture of types (§3.6); null keeps the stored types, but for vectors and small matrices, which readers want as F32.</summary>
+    public GgufFileType? FileType { get; init; }
 
     /// <summary>Whether tensors that are quantised already may be quantised again, which adds the losses of both.</summary>
     public bool AllowRequantize { get; init; }

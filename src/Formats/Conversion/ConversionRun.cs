@@ -48,7 +48,7 @@ internal sealed class ConversionRun : IDisposable
 
     public ConversionReport Report(string path, ModelKind kind) => new(path, kind, _files,
     [
-        .. _tensors.Select(t => new ConvertedTensor(t.Cast.Written.Name, t.Cast.Written.Shape, t.Plan.From.DType, t.Plan.To, t.Plan.Wanted, BytesOf(t.Cast.Written), t.Cast.Exact, t.Cast.RelativeError)),
+        .. _tensors.Select(t => new ConvertedTensor(t.Cast.Written.Name, t.Cast.Written.Shape, t.Plan.From.DType, t.Plan.To, t.Plan.Fallback, BytesOf(t.Cast.Written), t.Cast.Exact, t.Cast.RelativeError)),
     ], Warnings, Options.Verify);
 
     public void Dispose() => _pieces.Dispose();
@@ -60,5 +60,5 @@ internal sealed class ConversionRun : IDisposable
         Options.Progress?.Invoke(new ConversionProgress(name, _done, _total));
     }
 
-    private static long BytesOf(TensorToWrite tensor) => tensor.DType.Bytes(tensor.Shape.Aggregate(1L, (a, b) => a * b));
+    private static long BytesOf(TensorToWrite tensor) => tensor.DType.Bytes(tensor.Count);
 }

@@ -7,8 +7,8 @@ namespace Marrow.Formats.Conversion;
 /// <param name="Shape">Its dimensions there, slowest first.</param>
 /// <param name="From">The type that it came in.</param>
 /// <param name="To">The type that it was written in.</param>
-/// <param name="Wanted">The type that it would have got if its rows held whole blocks of it; differs from <paramref name="To"/> where another had to do.</param>
+/// <param name="Fallback">Why it did not get the type that was meant for it, a sentence; null where it did.</param>
 /// <param name="Bytes">Its size.</param>
 /// <param name="Exact">Whether every value survived bit for bit.</param>
 /// <param name="RelativeError">The root of the mean square error over that of the values; null where it is exact, or there is no such number.</param>
-public sealed record ConvertedTensor(string Name, IReadOnlyList<long> Shape, DType From, DType To, DType Wanted, long Bytes, bool Exact, double? RelativeError);
+public sealed record ConvertedTensor(string Name, IReadOnlyList<long> Shape, DType From, DType To, string? Fallback, long Bytes, bool Exact, double? RelativeError);

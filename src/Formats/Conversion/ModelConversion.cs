@@ -1,3 +1,4 @@
+using Marrow.Formats.Gguf;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.PyTorch;
@@ -31,6 +32,8 @@ public static class ModelConversion
     {
         ArgumentNullException.ThrowIfNull(model);
         options ??= new ConversionOptions();
+        if (kind == ModelKind.Gguf ? options.StoreAs is not null : options.FileType is not null)
+            throw new ArgumentException($"A {kind} target takes {(kind == ModelKind.Gguf ? nameof(options.FileType) : nameof(options.StoreAs))}", nameof(options));
         if (options.StoreAs is not (null or DType.F32 or DType.F16 or DType.BF16))
             throw new MarrowException("CV007", $"Weights cannot be stored as {options.StoreAs} in a {kind} target; choose F32, F16 or BF16 (blocks go into GGUF files) [CV007]");
         OutputTarget.Require(path, kind, model.Inputs, options.Overwrite);
@@ -43,8 +46,11 @@ public static class ModelConversion
             case ModelKind.Safetensors:
                 WriteSafetensors(path, model, run);
                 break;
-            default:
+            case ModelKind.Pth:
                 WritePth(path, model, run);
+                break;
+            default:
+                WriteGguf(path, model, run);
                 break;
         }
         return run.Report(path, kind);
@@ -95,6 +101,23 @@ public static class ModelConversion
         AtomicFile.RemoveLeftovers(path);
         SafetensorsWriter.Write(path, run.Tensors);
         run.Finish([path], () => SafetensorsFile.Open(path));
+    }
+
+    private static void WriteGguf(string path, SourceModel model, ConversionRun run)
+    {
+        ConversionOptions options = run.Options;
+        GgufPlan plan = GgufPlan.Of(path, model, options, run.Warnings);
+        run.Plan(plan.Tensors);
+        IReadOnlyList<string> files = [path];
+        AtomicFile.RemoveLeftovers(path);
+        if (options.MaxSplitBytes is { } bytes)
+        {
+            OutputTarget.RequireParts(path, model.Inputs, options.Overwrite);
+            files = GgufWriter.WriteSplit(path, plan.Values, run.Tensors, bytes);
+        }
+        else
+            GgufWriter.Write(path, plan.Values, run.Tensors);
+        run.Finish(files, () => GgufFile.Open(files[0]));
     }
 
     private static void WritePth(string path, SourceModel model, ConversionRun run)

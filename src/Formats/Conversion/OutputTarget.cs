@@ -32,6 +32,17 @@ internal static class OutputTarget
             throw new MarrowException("IO009", $"{path}: is a folder that holds no model, and all of it would be replaced; choose another name [IO009]");
     }
 
+    /// <summary>Checks the files of which a split GGUF model may come to consist, as <see cref="Require"/>.</summary>
+    public static void RequireParts(string path, IReadOnlyList<string> inputs, bool overwrite)
+    {
+        string full = Path.GetFullPath(path), folder = Path.GetDirectoryName(full)!, stem = Path.GetFileNameWithoutExtension(full);
+        if (!Directory.Exists(folder))
+            return;
+        foreach (string file in Directory.EnumerateFiles(folder, "*.gguf"))
+            if (Path.GetFileName(file) is var name && name.StartsWith(stem + "-", Comparison) && name.AsSpan(stem.Length).IndexOf("-of-") == 6)
+                Require(file, ModelKind.Gguf, inputs, overwrite);
+    }
+
     private static bool IsWithin(string path, string folder) =>
         Same(path, folder) || path.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, Comparison);
 

@@ -1,4 +1,3 @@
-using Marrow.Formats.Gguf;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Rwkv;
@@ -18,14 +17,14 @@ internal static class PlainPlan
         ITensorSource source = model.Tensors;
         if (storeAs is null && source.Tensors.Values.FirstOrDefault(t => t.DType.IsBlock()) is { } quantised)
             throw new MarrowException("CV002", $"{source.Path}: is quantised (tensor '{Echo.Name(quantised.Name)}' is {quantised.DType}), and only GGUF files hold such tensors; name the type to store it as, F16, BF16 or F32 [CV002]");
-        DType? vectors = storeAs is null && model.Gguf is not null ? NarrowType(source) : null;
+        DType? vectors = storeAs is null && model.GgufValues is not null ? NarrowType(source) : null;
         IEnumerable<TensorToWrite> tensors = naming is { } other ? FlaWriter.Tensors(source, other) : source.Tensors.Keys.Select(n => TensorToWrite.Copy(source, n));
         return
         [
             .. tensors.OrderBy(t => t.Name, NaturalOrder.Instance).Select(t =>
             {
                 DType to = !t.DType.IsFloat() && !t.DType.IsBlock() ? t.DType : storeAs ?? (t.DType == DType.F32 ? vectors : null) ?? t.DType;
-                return to == t.DType || t.DType.IsReal() ? new PlannedTensor(t, to, to) : throw new MarrowException("CV007",
+                return to == t.DType || t.DType.IsReal() ? new PlannedTensor(t, to) : throw new MarrowException("CV007",
                     $"{source.Path}: tensor '{Echo.Name(t.Name)}' is stored as {t.DType}, which can be copied but not decoded here; take a file of another type (Q4_K, Q6_K, Q8_0 …) [CV007]");
             }),
         ];

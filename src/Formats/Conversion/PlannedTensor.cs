@@ -5,5 +5,5 @@ namespace Marrow.Formats.Conversion;
 /// <summary>A tensor of the target before it is written.</summary>
 /// <param name="From">The tensor as it is stored, under its name in the target.</param>
 /// <param name="To">The type that it gets.</param>
-/// <param name="Wanted">The type that it would get if its rows held whole blocks of it.</param>
-internal sealed record PlannedTensor(TensorToWrite From, DType To, DType Wanted);
+/// <param name="Fallback">Why it does not get the type that was meant for it; null where it does.</param>
+internal sealed record PlannedTensor(TensorToWrite From, DType To, string? Fallback = null);

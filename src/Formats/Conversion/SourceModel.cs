@@ -11,8 +11,14 @@ public sealed record SourceModel(ITensorSource Tensors, ModelConfig Config)
     /// <summary>The tokenizer's files; null where there are none.</summary>
     public TokenizerFiles? Tokenizer { get; init; }
 
-    /// <summary>The GGUF file that it comes from; null where it comes from another kind.</summary>
-    public GgufFile? Gguf { get; init; }
+    /// <summary>A name for people, which GGUF files carry; null for none.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>The metadata of the GGUF file that it comes from, tokenizer included; null where it comes from another kind.</summary>
+    public GgufMetadata? GgufValues { get; init; }
+
+    /// <summary>The same tensors as they stand in that file; null where it comes from another kind, or they were changed.</summary>
+    public ITensorSource? GgufTensors { get; init; }
 
     /// <summary>The path of generation_config.json; null where there is none.</summary>
     public string? GenerationFile { get; init; }

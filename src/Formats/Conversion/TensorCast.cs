@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Numerics.Blocks;
 
 namespace Marrow.Formats.Conversion;
 
@@ -64,6 +65,8 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
             else if (type == DType.F16)
                 overflows += Overflows(values);
             StoredElements.FromFloats(type, values, target);
+            if (type.IsBlock())
+                RequireFiniteScales(target, first + at);
             if (IsWider)
                 continue;
             StoredElements.ToFloats(type, target, again);
@@ -90,6 +93,16 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
             at++;
         throw new ModelFileException("CV004", origin, $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds {values[at]} at element {first + at}, which {type} cannot hold; "
             + "the model is damaged (or store this file as F32, F16 or BF16, which keep such values)");
+    }
+
+    // Finite values may still need a scale beyond those of the block's half precision.
+    private void RequireFiniteScales(ReadOnlySpan<byte> blocks, long first)
+    {
+        BlockFormat format = BlockFormats.Of(type);
+        for (int at = 0; at < blocks.Length; at += format.Bytes)
+            if (BlockScales.Fault(type, blocks[at..]) is not null)
+                throw new ModelFileException("CV004", origin, $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds values from element {first + at / format.Bytes * format.Elements} on that are too large for {type}; "
+                    + "store this file as BF16 or F32");
     }
 
     // Up to 65520, which is halfway to the next power, values round to 65504.

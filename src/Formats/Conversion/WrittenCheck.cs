@@ -14,7 +14,7 @@ internal static class WrittenCheck
             string name = Echo.Name(tensor.Name);
             if (!written.Tensors.TryGetValue(tensor.Name, out TensorInfo? info))
                 throw Wrong(written, $"lacks tensor '{name}', which was written");
-            if (info.DType != tensor.DType || info.Count != tensor.Shape.Aggregate(1L, (a, b) => a * b))
+            if (info.DType != tensor.DType || info.Count != tensor.Count)
                 throw Wrong(written, $"has tensor '{name}' as {info.DType} {info.ShapeText}, it was written as {tensor.DType} [{string.Join(',', tensor.Shape)}]");
             using var comparison = new Comparison(written, info);
             tensor.Write(comparison);

@@ -171,7 +171,7 @@ public static class GgufWriter
             }
             if (pieces.Count > 0)
                 Fill(stream, zeros);
-        });
+        }, checked(header.Length + offset));
     }
 
     private static void Fill(Stream stream, byte[] zeros) => stream.Write(zeros.AsSpan(0, (int)(GgufLayout.Pad(stream.Position, zeros.Length) - stream.Position)));

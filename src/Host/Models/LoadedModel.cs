@@ -57,7 +57,10 @@ internal sealed class LoadedModel : IDisposable
         try
         {
             device = devices.Open(choice.Device);
-            return Open(folder, choice, device, owns: true);
+            LoadedModel loaded = Open(folder, choice, device, owns: true);
+            if (WeightTypes.Remark(loaded.Model, choice.Matrices) is { } remark)
+                devices.Tell(remark);
+            return loaded;
         }
         catch
         {

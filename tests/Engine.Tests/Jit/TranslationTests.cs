@@ -61,7 +61,7 @@ public sealed class TranslationTests(ITestOutputHelper output)
                 {
                     string body = EngineKernels.Body(kernel, DType.F32, parameter, block, dialect);
                     // Behind the functions that decode.
-                    Assert.Contains($"load4_{block}(", body[body.IndexOf($"BLOCK_ELEMENT({block})", StringComparison.Ordinal)..], StringComparison.Ordinal);
+                    Assert.Matches($@"load4?_{block}\(", body[body.IndexOf($"BLOCK_ELEMENT({block})", StringComparison.Ordinal)..]);
                     Assert.DoesNotContain("goto", body, StringComparison.Ordinal);
                 }
             }

@@ -34,8 +34,14 @@ public sealed record SourceModel(ITensorSource Tensors, ModelConfig Config)
         return new SourceModel(folder.Tensors, folder.Config)
         {
             Tokenizer = folder.Tokenizer,
+            Name = NameOf(folder.Path),
+            GgufValues = folder.Gguf?.Values,
+            GgufTensors = folder.Gguf,
             GenerationFile = folder.Generation is null ? null : generation,
             Inputs = [folder.Path, .. folder.WeightFiles],
         };
     }
+
+    // The folder's name, or the file's without its ending.
+    private static string NameOf(string path) => Directory.Exists(path) ? new DirectoryInfo(path).Name : Path.GetFileNameWithoutExtension(path);
 }

@@ -10,7 +10,7 @@ namespace Marrow.Formats.Tests.Conversion;
 
 public sealed class PlainConversionTests : IDisposable
 {
-    private readonly TemporaryFolder _folder = new();
+    private readonly ConvertedFiles _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
@@ -22,13 +22,13 @@ public sealed class PlainConversionTests : IDisposable
     {
         TinyModels.Llama(_folder["in"], seed, type, modelType);
         PutSideFiles("in");
-        ConversionReport sharded = Convert("in", "sharded", new() { MaxShardBytes = 3000, Verify = true });
+        ConversionReport sharded = _folder.Convert("in", "sharded", new() { MaxShardBytes = 3000, Verify = true });
         Assert.True(sharded.Exact && sharded.Verified);
         Assert.True(sharded.Files.Count(f => f.EndsWith(".safetensors", StringComparison.Ordinal)) > 1);
-        Convert("sharded", "back", new());
+        _folder.Convert("sharded", "back", new());
         AssertSameFolder("in", "back");
 
-        ConversionReport single = Convert("in", "weights.safetensors", new() { Verify = true });
+        ConversionReport single = _folder.Convert("in", "weights.safetensors", new() { Verify = true });
         Assert.Contains("config.json", Assert.Single(single.Warnings), StringComparison.Ordinal);
         Assert.Equal(File.ReadAllBytes(_folder["in/model.safetensors"]), File.ReadAllBytes(_folder["weights.safetensors"]));
     }
@@ -40,14 +40,14 @@ public sealed class PlainConversionTests : IDisposable
     {
         using MemoryTensors model = TinyModels.Rwkv(version, version, DType.BF16);
         PthWriter.Write(_folder["in.pth"], [.. model.Tensors.Keys.Select(n => TensorToWrite.Copy(model, n))]);
-        Convert("in.pth", "a.safetensors", new() { Verify = true });
-        Convert("a.safetensors", "b.pth", new() { Verify = true });
-        Convert("b.pth", "b.safetensors", new());
+        _folder.Convert("in.pth", "a.safetensors", new() { Verify = true });
+        _folder.Convert("a.safetensors", "b.pth", new() { Verify = true });
+        _folder.Convert("b.pth", "b.safetensors", new());
         Assert.Equal(File.ReadAllBytes(_folder["a.safetensors"]), File.ReadAllBytes(_folder["b.safetensors"]));
-        AssertSame(model, "b.pth");
-        ConversionReport kept = Convert("b.pth", "kept", new() { KeepNames = true, Verify = true });
+        _folder.AssertSame(model, "b.pth");
+        ConversionReport kept = _folder.Convert("b.pth", "kept", new() { KeepNames = true, Verify = true });
         Assert.Equal(["model.safetensors"], kept.Files.Select(Path.GetFileName));
-        AssertSame(model, "kept");
+        _folder.AssertSame(model, "kept");
     }
 
     [Fact]
@@ -67,26 +67,26 @@ public sealed class PlainConversionTests : IDisposable
         RwkvConfig read = Assert.IsType<RwkvConfig>(written.Config);
         Assert.Equal((RwkvNaming.Fla7, DType.F32, 7), (read.Naming, read.TorchDType, read.Version));
         Assert.Contains("RWKV7ForCausalLM", read.RawJson, StringComparison.Ordinal);
-        Convert("hf", "back", new() { StoreAs = DType.BF16 });
-        Convert("back", "again.safetensors", new(), "CV001");
+        _folder.Convert("hf", "back", new() { StoreAs = DType.BF16 });
+        _folder.Refused("CV001", "back", "again.safetensors", new());
         using ModelFolder back = ModelFolder.Open(_folder["back"]);
         Assert.Equal(model.Tensors.Keys.Order(), back.Tensors.Tensors.Keys.Order());
         foreach (string name in model.Tensors.Keys)
-            Assert.Equal(Bytes(model, name), Bytes(back.Tensors, name));
+            Assert.Equal(ConvertedFiles.Bytes(model, name), ConvertedFiles.Bytes(back.Tensors, name));
     }
 
     [Fact]
     public void CastsEveryTensorAndSaysSoInTheConfiguration()
     {
         TinyModels.Llama(_folder["in"], 4, DType.F32);
-        ConversionReport report = Convert("in", "out", new() { StoreAs = DType.BF16, Verify = true, Threads = 3 });
+        ConversionReport report = _folder.Convert("in", "out", new() { StoreAs = DType.BF16, Verify = true, Threads = 3 });
         Assert.False(report.Exact);
         Assert.All(report.Tensors, t => Assert.Equal((DType.F32, DType.BF16, false), (t.From, t.To, t.Exact)));
         Assert.All(report.Tensors, t => Assert.InRange(t.RelativeError!.Value, 1e-5, 0.01));
         using ModelFolder written = ModelFolder.Open(_folder["out"]);
         Assert.Equal(DType.BF16, written.Config.TorchDType);
         Assert.Equal(report.Bytes, written.Tensors.Tensors.Values.Sum(t => t.ByteLength));
-        Convert("in", "int8", new() { StoreAs = DType.I8 }, "CV007");
+        _folder.Refused("CV007", "in", "int8", new() { StoreAs = DType.I8 });
     }
 
     [Fact]
@@ -94,11 +94,11 @@ public sealed class PlainConversionTests : IDisposable
     {
         TinyModels.Llama(_folder["in"], 4, DType.F32);
         List<ConversionProgress> told = [];
-        ConversionReport report = Convert("in", "out", new() { Progress = told.Add, Verify = true });
+        ConversionReport report = _folder.Convert("in", "out", new() { Progress = told.Add, Verify = true });
         Assert.Equal((2 * report.Bytes, 2 * report.Bytes), (told[^1].BytesDone, told[^1].BytesTotal));
         Assert.Equal(told.Select(t => t.BytesDone).Order(), told.Select(t => t.BytesDone));
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => Convert("in", "stopped", new() { Progress = _ => stop.Cancel(), Cancellation = stop.Token }));
+        Assert.Throws<OperationCanceledException>(() => _folder.Convert("in", "stopped", new() { Progress = _ => stop.Cancel(), Cancellation = stop.Token }));
         Assert.Equal([_folder["in"], _folder["out"]], Directory.GetFileSystemEntries(_folder.Path).Order(StringComparer.Ordinal));
     }
 
@@ -106,42 +106,17 @@ public sealed class PlainConversionTests : IDisposable
     public void ModelsThatAKindCannotHoldAreRefusedWithAWayOut()
     {
         TinyModels.Llama(_folder["in"], 4, DType.F32);
-        Assert.Contains(".gguf", Convert("in", "llama.pth", new(), "CV001"), StringComparison.Ordinal);
+        Assert.Contains(".gguf", _folder.Refused("CV001", "in", "llama.pth", new()), StringComparison.Ordinal);
         using MemoryTensors rwkv = TinyModels.Rwkv(6, 1, DType.F32);
         SafetensorsWriter.Write(_folder["six.safetensors"], rwkv.Tensors.Keys.Select(n => TensorToWrite.Copy(rwkv, n)));
-        Assert.Contains(".pth", Convert("six.safetensors", "folder", new(), "CV001"), StringComparison.Ordinal);
-    }
-
-    private string Convert(string from, string to, ConversionOptions options, string code)
-    {
-        MarrowException error = Assert.ThrowsAny<MarrowException>(() => Convert(from, to, options));
-        Assert.Equal(code, error.Code);
-        Assert.False(Path.Exists(_folder[to]));
-        return error.Message;
-    }
-
-    private ConversionReport Convert(string from, string to, ConversionOptions options)
-    {
-        using ModelFolder model = ModelFolder.Open(_folder[from]);
-        return ModelConversion.Write(_folder[to], ModelConversion.KindOf(to), SourceModel.Of(model), options);
+        Assert.Contains(".pth", _folder.Refused("CV001", "six.safetensors", "folder", new()), StringComparison.Ordinal);
     }
 
     private void PutSideFiles(string folder)
     {
-        _folder.Put($"{folder}/generation_config.json", """{"eos_token_id":2}""");
-        _folder.Put($"{folder}/tokenizer.json", "{}");
-        _folder.Put($"{folder}/tokenizer_config.json", "{ }");
-    }
-
-    private void AssertSame(MemoryTensors expected, string path)
-    {
-        using ModelFolder model = ModelFolder.Open(_folder[path]);
-        Assert.Equal(expected.Tensors.Keys.Order(), model.Tensors.Tensors.Keys.Order());
-        foreach (TensorInfo info in expected.Tensors.Values)
-        {
-            Assert.Equal(info.ShapeText, model.Tensors.Tensors[info.Name].ShapeText);
-            Assert.Equal(Bytes(expected, info.Name), Bytes(model.Tensors, info.Name));
-        }
+        File.WriteAllText(_folder[folder, "generation_config.json"], """{"eos_token_id":2}""");
+        File.WriteAllText(_folder[folder, "tokenizer.json"], "{}");
+        File.WriteAllText(_folder[folder, "tokenizer_config.json"], "{ }");
     }
 
     private void AssertSameFolder(string a, string b)
@@ -150,12 +125,5 @@ public sealed class PlainConversionTests : IDisposable
         Assert.Equal(names, Directory.GetFiles(_folder[b]).Select(Path.GetFileName).Order());
         foreach (string name in names)
             Assert.Equal(File.ReadAllBytes(_folder[a, name]), File.ReadAllBytes(_folder[b, name]));
-    }
-
-    private static byte[] Bytes(ITensorSource source, string name)
-    {
-        byte[] bytes = new byte[source.Require(name).ByteLength];
-        source.Read(name, 0, bytes);
-        return bytes;
     }
 }

@@ -13,14 +13,15 @@ internal static class TinyModels
     public static LlamaConfig Llama(string folder, int seed, DType type, string modelType = "llama", bool? tied = null, long maxShardBytes = SafetensorsWriter.UsualShardBytes, int multiple = 1)
     {
         var random = new Random(seed);
-        int kv = random.Next(1, 3), dim = 2 * random.Next(1, 4) * multiple;
+        // Rows of whole blocks make larger models: few and small layers then.
+        int most = multiple > 100 ? 2 : 15, kv = random.Next(1, 3), dim = 2 * random.Next(1, 4) * Math.Min(multiple, 64);
         LlamaConfig config = new()
         {
             ModelType = modelType,
             VocabularySize = random.Next(5, 30),
-            HiddenSize = random.Next(3, 15) * multiple,
-            IntermediateSize = random.Next(3, 20) * multiple,
-            LayerCount = random.Next(1, 13),
+            HiddenSize = random.Next(Math.Min(3, most - 1), most) * multiple,
+            IntermediateSize = random.Next(Math.Min(3, most - 1), most) * multiple,
+            LayerCount = random.Next(1, Math.Min(13, 2 * most)),
             KeyValueHeadCount = kv,
             HeadCount = kv * random.Next(1, 3),
             HeadDim = dim,
@@ -42,7 +43,7 @@ internal static class TinyModels
     public static MemoryTensors Rwkv(int version, int seed, DType type, int multiple = 1)
     {
         var random = new Random(seed);
-        int n = 2 * random.Next(1, 5) * multiple, heads = random.Next(1, 4);
+        int n = 2 * random.Next(1, 5) * multiple, heads = random.Next(2, 4);
         return Random(random, type, version == 7 ? Rwkv7Shapes(random, heads, n) : Rwkv6Shapes(random, heads, n));
     }
 
@@ -81,7 +82,7 @@ internal static class TinyModels
 
     private static IEnumerable<(string, long[])> Rwkv7Shapes(Random random, long h, long n)
     {
-        long c = h * n, v = random.Next(5, 20), dw = random.Next(1, 5), da = random.Next(1, 5), dv = random.Next(1, 5), dg = random.Next(1, 5);
+        long c = h * n, v = random.Next(5, 20), dw = random.Next(2, 5), da = random.Next(2, 5), dv = random.Next(2, 5), dg = random.Next(2, 5);
         int layers = random.Next(1, 12);
         yield return ("emb.weight", [v, c]);
         for (int i = 0; i < layers; i++)
@@ -119,7 +120,7 @@ internal static class TinyModels
 
     private static IEnumerable<(string, long[])> Rwkv6Shapes(Random random, long h, long n)
     {
-        long c = h * n, f = random.Next(5, 30) * 2, v = random.Next(5, 20), d = random.Next(1, 5), dw = random.Next(1, 5);
+        long c = h * n, f = random.Next(5, 30) * 2, v = random.Next(5, 20), d = random.Next(2, 5), dw = random.Next(2, 5);
         int layers = random.Next(1, 12);
         yield return ("emb.weight", [v, c]);
         for (int i = 0; i < layers; i++)

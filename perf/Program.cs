@@ -22,6 +22,16 @@ switch (args.Length > 0 ? args[0] : "")
     case "machine":
         return MachinePerf.Run(options);
     default:
-        Console.Error.WriteLine("usage: dotnet run -c Release --project perf -- gemm [--json] [--only TEXT] | blocks [--only TEXT] | machine [--json] | step [--model llama|rwkv7|rwkv6] [--quick] [--only METHOD] [--peer PYTHON] | length [--model rwkv7|rwkv6] | gpu [--device NAME] [--shape NAME] [--method NAME] [--r N] [--rows N] [--steps N] [--peak TFLOPS] [--only PART] [--json] | gpu-gemm [--device NAME] [--tuning FILE] [--json] | convert [--gigabytes N] [--folder PATH] [--no-quantize]");
+        Console.Error.WriteLine("""
+            usage: dotnet run -c Release --project perf -- COMMAND
+              gemm [--json] [--only TEXT]
+              blocks [--only TEXT]
+              convert [--gigabytes N] [--folder PATH] [--no-quantize]
+              machine [--json]
+              step [--model llama|rwkv7|rwkv6] [--quick] [--only METHOD] [--peer PYTHON | --weights q8_0|q4_k|nf4|bf16]
+              length [--model rwkv7|rwkv6]
+              gpu [--device NAME] [--shape NAME] [--method NAME] [--r N] [--rows N] [--steps N] [--peak TFLOPS] [--only PART] [--json]
+              gpu-gemm [--device NAME] [--tuning FILE] [--json]
+            """);
         return 2;
 }

@@ -9,6 +9,7 @@ using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Formats.Datasets;
 using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
 using Marrow.Formats.Rwkv;
 
 namespace Marrow.Perf;
@@ -22,18 +23,20 @@ namespace Marrow.Perf;
 /// <param name="PeakShare">4·N·tokens (6·N for full) over the step's time and the FMA peak measured between steps; null for a peer.</param>
 /// <param name="BytesPerStep">Managed bytes allocated by a steady step; null for a peer.</param>
 /// <param name="WkvShare">Time of the WKV operator alone, forward and backward in every layer, over the step's; null for other models.</param>
-internal sealed record StepFigures(string Method, long Trainable, double Milliseconds, double TokensPerSecond, double PeakMib, double? PeakShare, long? BytesPerStep, double? WkvShare = null);
+/// <param name="WeightMib">The frozen weights in memory; null for a peer.</param>
+internal sealed record StepFigures(string Method, long Trainable, double Milliseconds, double TokensPerSecond, double PeakMib, double? PeakShare, long? BytesPerStep, double? WkvShare = null, double? WeightMib = null);
 
 /// <summary>The training step of the shapes of perf/README.md, through the same Trainer as every job.</summary>
 internal static class StepRun
 {
     private const int Vocabulary = 8192, Batch = 4, Length = 256, WarmUp = 3;
 
-    public static StepFigures Measure(string family, string method, int r, int threads, int steps)
+    public static StepFigures Measure(string family, string method, int r, int threads, int steps, DType? weights = null)
     {
         using var device = new CpuDevice(threads);
         ModelConfig config = Shape(family);
-        using CausalModel model = ModelLoader.Create(device, config, 1);
+        using CausalModel model = ModelLoader.Create(device, config, 1, weights);
+        double weightMib = model.WeightBytes / 1048576.0;
         using FineTuning tuning = Tune(model, method, r);
         TokenDataset data = RandomTokens(Vocabulary, Batch, Length);
         using var trainer = new Trainer(model, tuning.Parameters, data, new TrainingOptions { MaxSteps = int.MaxValue, BatchSize = Batch });
@@ -54,8 +57,20 @@ internal static class StepRun
         }
         double median = Median(milliseconds);
         return new StepFigures(method == "full" ? method : $"{method} r={r}", tuning.Parameters.Count, median, Batch * Length * 1000 / median,
-            Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0, Median(shares), bytes, config is RwkvConfig rwkv ? WkvPerf.Milliseconds(device, rwkv, Batch, Length) / median : null);
+            Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0, Median(shares), bytes, config is RwkvConfig rwkv ? WkvPerf.Milliseconds(device, rwkv, Batch, Length) / median : null, weightMib);
     }
+
+    /// <summary>The type of frozen weights by the name that options have for it.</summary>
+    /// <exception cref="MarrowException">PF003 not a type to measure.</exception>
+    public static DType TypeOf(string weights) => weights switch
+    {
+        "fp32" => DType.F32,
+        "bf16" => DType.BF16,
+        "q8_0" => DType.Q8_0,
+        "q4_k" => DType.Q4_K,
+        "nf4" => DType.NF4,
+        _ => throw new MarrowException("PF003", $"'{weights}' is not a type of weights to measure; known are bf16, q8_0, q4_k and nf4. [PF003]"),
+    };
 
     /// <summary>The shape of a family: 8 layers of 512 channels, heads of 64.</summary>
     /// <exception cref="MarrowException">PF002 no such family.</exception>

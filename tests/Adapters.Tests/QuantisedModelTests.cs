@@ -86,7 +86,7 @@ public sealed class QuantisedModelTests(ITestOutputHelper output) : IDisposable
     public void Merging_makes_the_quantised_layers_fp32()
     {
         using CausalModel model = ModelLoader.Create(_device, Config, 5, DType.Q8_0);
-        using var adapted = new AdaptedModel(model, new LoraConfig { R = 2, ModulesToSave = ["lm_head"] }, 1);
+        using var adapted = new AdaptedModel(model, new LoraConfig { R = 2, Targets = new() { ModulesToSave = ["lm_head"] } }, 1);
         TinyLlama.Scramble(adapted);
         float[] before = model.Linears[0].Weight.Value.ToArray(), logits = TinyLlama.Logits(model, TinyLlama.Batch());
         MergeCertificate certificate = adapted.Merge(TinyLlama.Batch());

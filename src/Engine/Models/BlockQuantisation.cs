@@ -21,7 +21,7 @@ internal static class BlockQuantisation
         BlockFormat format = BlockFormats.Of(tensor.DType);
         BlockEncoder encode = format.Encode ?? throw new ArgumentException($"{format.Name} is not encoded here", nameof(tensor));
         // NaN is on neither side of the limit.
-        if (!(TensorPrimitives.MaxMagnitude(values.Span) <= Largest))
+        if (!(MathF.Abs(TensorPrimitives.MaxMagnitude(values.Span)) <= Largest))
             throw new ModelFileException("MD003", path, $"tensor '{Echo.Name(name)}' {tensor} holds a value that is not finite or beyond {Largest}, which {format.Name} cannot hold; load it as fp32 or bf16 (model.dtype, --dtype)");
         var blocks = new byte[tensor.DType.Bytes(values.Length)];
         Parallel.For(0, (values.Length + PieceElements - 1) / PieceElements, piece =>

@@ -67,7 +67,7 @@ public sealed class WeightTypesTests : IDisposable
     public void Low_ranks_of_RWKV_are_not_quantised(string name, DType expected)
     {
         RwkvConfig config = TinyRwkv.Config(7, headSize: 16, layers: 2) with { VocabularySize = 96 };
-        Assert.Equal(expected, WeightTypes.InMemory(config, name, new Shape(96, 32), DType.BF16, DType.Q8_0));
+        Assert.Equal(expected, WeightTypes.InMemory(config, name, new Shape(name == "emb.weight" ? 96 : 64, 32), DType.BF16, DType.Q8_0));
         using CausalModel model = ModelLoader.Create(_device, config with { HiddenSize = 64, IntermediateSize = 128, HeadSize = 16 }, 1, DType.Q8_0);
         Assert.All(model.Linears, l => Assert.Equal(DType.Q8_0, l.Weight.Value.DType));
         Assert.Null(WeightTypes.Remark(model, DType.Q8_0));

@@ -1,6 +1,7 @@
 using Marrow.Engine;
 using Marrow.Engine.Layers;
 using Marrow.Engine.Training;
+using Marrow.Adapters.Merging;
 
 namespace Marrow.Adapters;
 
@@ -36,10 +37,10 @@ internal sealed class TrainedWeight
     /// <summary>Puts the base's values back.</summary>
     public void Detach() => Weight.Replace(_original.View(0, _original.Shape));
 
-    /// <summary>Puts the trained values there as an ordinary weight, rounded to the base's type.</summary>
+    /// <summary>Puts the trained values there as an ordinary weight, rounded to the base's type; fp32 where the base is quantised.</summary>
     public void Merge()
     {
-        var merged = new Tensor(_original.Device, _original.Shape, _original.DType);
+        var merged = new Tensor(_original.Device, _original.Shape, AdapterMerge.TypeMerged(_original));
         Copy(Parameter.Value, merged);
         Weight.Replace(merged);
     }

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Devices;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Numerics.Blocks;
 
 namespace Marrow.Engine;
 
@@ -9,7 +10,7 @@ namespace Marrow.Engine;
 /// Shape, element type and a place in a device buffer. Weights and parameters own their buffer until disposed; activations belong to
 /// a <see cref="Autograd.Tape"/>, which takes them back when nothing needs them.
 /// </summary>
-public sealed class Tensor : IDisposable
+public sealed partial class Tensor : IDisposable
 {
     private const int PieceElements = 1 << 16;
     private DeviceBuffer? _buffer;
@@ -17,7 +18,13 @@ public sealed class Tensor : IDisposable
     private int _onHostCount;
 
     /// <summary>A tensor with a buffer of its own on <paramref name="device"/>, contents undefined.</summary>
-    public Tensor(Device device, Shape shape, DType dtype = DType.F32) => Attach(device.Allocate(dtype.Bytes(shape.Count)), 0, shape, dtype);
+    /// <exception cref="ArgumentException">A row is not whole blocks of <paramref name="dtype"/>.</exception>
+    public Tensor(Device device, Shape shape, DType dtype = DType.F32)
+    {
+        if (dtype.IsBlock() && shape.Last % BlockFormats.Of(dtype).Elements != 0)
+            throw new ArgumentException($"rows of {shape} are not whole blocks of {dtype}", nameof(shape));
+        Attach(device.Allocate(dtype.Bytes(shape.Count)), 0, shape, dtype);
+    }
 
     internal Tensor()
     {
@@ -81,7 +88,7 @@ public sealed class Tensor : IDisposable
     public ReadOnlySpan<int> OnHost => _onHostCount == Shape.Count ? _onHost.AsSpan(0, _onHostCount)
         : throw new InvalidOperationException($"The host does not know the values of {this}.");
 
-    /// <summary>A tensor over a part of this one's buffer; both keep the buffer alive. <paramref name="first"/> counts elements.</summary>
+    /// <summary>A tensor over a part of this one's buffer; both keep the buffer alive. <paramref name="first"/> counts elements, whole blocks where it is stored so.</summary>
     public Tensor View(long first, Shape shape)
     {
         if (first < 0 || first + shape.Count > Shape.Count)
@@ -99,7 +106,7 @@ public sealed class Tensor : IDisposable
     public void Download<T>(Span<T> values, long first = 0) where T : unmanaged =>
         Device.Download(Buffer, Offset + DType.Bytes(first), MemoryMarshal.AsBytes(values));
 
-    /// <summary>All values as fp32, converted from bf16 where stored so.</summary>
+    /// <summary>All values as fp32, converted from bf16 or blocks where stored so.</summary>
     public float[] ToArray()
     {
         var values = new float[Shape.Count];
@@ -107,9 +114,14 @@ public sealed class Tensor : IDisposable
         return values;
     }
 
-    /// <summary>Copies values to the host as fp32, converted from bf16 where stored so.</summary>
+    /// <summary>Copies values to the host as fp32, converted from bf16 or blocks where stored so; any range.</summary>
     public void ReadFloats(Span<float> values, long first = 0)
     {
+        if (DType.IsBlock())
+        {
+            ReadBlocks(values, first);
+            return;
+        }
         if (DType != DType.BF16)
         {
             Download(values, first);
@@ -125,8 +137,11 @@ public sealed class Tensor : IDisposable
     }
 
     /// <summary>Copies fp32 values from the host, rounded to nearest even where stored as bf16.</summary>
+    /// <exception cref="InvalidOperationException">It is stored in blocks, which are only uploaded whole.</exception>
     public void WriteFloats(ReadOnlySpan<float> values, long first = 0)
     {
+        if (DType.IsBlock())
+            throw new InvalidOperationException($"{this} is stored in blocks: single values cannot be written; upload encoded blocks, or use an F32 tensor.");
         if (DType != DType.BF16)
         {
             Upload(values, first);

@@ -34,11 +34,15 @@ internal static class AdapterMerge
             .. adapted.States.Select(s => Measure(s.State.Name, s.Original, new Replacement(s.Parameter.Value.ToArray())) with { UnmergeError = 0 })];
     }
 
-    /// <summary>Changes a layer's weight in place.</summary>
+    /// <summary>The type of a weight once something is merged into it: its own, or fp32 where it is quantised, since small changes would be lost in its blocks.</summary>
+    public static DType TypeMerged(Tensor weight) => weight.DType.IsBlock() ? DType.F32 : weight.DType;
+
+    /// <summary>Changes a layer's weight in place; a quantised one is replaced by its changed values in fp32.</summary>
     public static void Change(LayerAdapter adapter, bool undo)
     {
         WeightChange change = adapter.Change();
         Tensor weight = adapter.Layer.Weight.Value;
+        Tensor changed = weight.DType.IsBlock() ? new Tensor(weight.Device, weight.Shape) : weight;
         ForRows(weight, (row, stored, exact) =>
         {
             Widen(stored, exact);
@@ -47,7 +51,9 @@ internal static class AdapterMerge
             else
                 change.Apply(row, exact);
             Narrow(exact, stored);
-        }, write: true);
+        }, changed);
+        if (changed != weight)
+            adapter.Layer.Weight.Replace(changed);
     }
 
     /// <summary>The logits of every row of a batch, [N, V].</summary>
@@ -90,16 +96,16 @@ internal static class AdapterMerge
             if (narrow)
                 Round(merged);
             errors[row] = TensorPrimitives.Distance(merged, stored) == 0 ? 0 : LargestDifference(merged, stored);
-        }, write: false);
+        });
         if (!double.IsFinite(sums.Sum()))
             throw new MarrowException("AD008", $"Merging would put values that are not finite into '{name}' {weight}; the base model is left as it is. "
                 + "The adapter's values are too large for this type: was the right base model loaded? [AD008]");
-        return new TensorChange(name, weight.ToString(), weight.Shape.Count, largest.Max(), sums.Sum() / weight.Shape.Count,
+        return new TensorChange(name, $"{TypeMerged(weight)}{weight.Shape}", weight.Shape.Count, largest.Max(), sums.Sum() / weight.Shape.Count,
             changes.Sum(), weights.Sum(), change.CanUndo ? errors.Max() : null);
     }
 
     // Rows go to threads, but each row's arithmetic is its own: the result does not depend on their number.
-    private static void ForRows(Tensor weight, RowWork work, bool write)
+    private static void ForRows(Tensor weight, RowWork work, Tensor? changed = null)
     {
         int n = weight.Shape.Last, rows = weight.Shape.Rows, most = Math.Max(1, PieceElements / n);
         var values = new float[Math.Min(rows, most) * n];
@@ -112,8 +118,7 @@ internal static class AdapterMerge
                 work(start + row, values.AsSpan(row * n, n), exact);
                 return exact;
             }, _ => { });
-            if (write)
-                weight.WriteFloats(values.AsSpan(0, count * n), (long)first * n);
+            changed?.WriteFloats(values.AsSpan(0, count * n), (long)first * n);
         }
     }
 

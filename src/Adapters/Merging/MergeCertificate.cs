@@ -20,7 +20,7 @@ public sealed record MergeCertificate(IReadOnlyList<TensorChange> Tensors, Logit
 
 /// <summary>The change of one tensor, as stored: rounding to the type in memory included.</summary>
 /// <param name="Name">The tensor's name in the model.</param>
-/// <param name="StoredAs">Its shape and type in memory: "BF16[64,64]".</param>
+/// <param name="StoredAs">Its shape and type in memory after merging: "BF16[64,64]"; a quantised weight is merged in fp32.</param>
 /// <param name="Count">Its elements.</param>
 /// <param name="LargestChange">The largest |ΔW|.</param>
 /// <param name="MeanChange">The mean |ΔW|.</param>

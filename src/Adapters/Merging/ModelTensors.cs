@@ -22,11 +22,11 @@ internal sealed class ModelTensors : ITensorSource
         _weights = model.Weights.ToDictionary(w => w.Name);
         var tensors = new Dictionary<string, TensorInfo>();
         foreach (Weight weight in model.Weights)
-            Add(weight.Name, storeAs ?? StoredType(weight, source), TensorFiles.Dimensions(weight.Value.Shape));
+            Add(weight.Name, storeAs ?? Plain(StoredType(weight, source)), TensorFiles.Dimensions(weight.Value.Shape));
         // Other programs ask for these although nothing reads them: RWKV-7's first block has no value residual, but its newest files have its tensors.
         _unread = model is Rwkv ? source?.Tensors : null;
         foreach (TensorInfo tensor in _unread?.Tensors.Values.Where(t => model.Config.IsDerived(t.Name)) ?? [])
-            Add(tensor.Name, storeAs ?? tensor.DType, tensor.Shape);
+            Add(tensor.Name, storeAs ?? Plain(tensor.DType), tensor.Shape);
         Tensors = tensors;
 
         void Add(string name, DType type, IReadOnlyList<long> shape) => tensors.Add(name, new TensorInfo(name, type, shape, type.Bytes(shape.Aggregate(1L, (a, b) => a * b))));
@@ -57,6 +57,9 @@ internal sealed class ModelTensors : ITensorSource
     public void Dispose()
     {
     }
+
+    // What is quantised is told in fp32, exactly.
+    private static DType Plain(DType type) => type.IsBlock() ? DType.F32 : type;
 
     private static DType StoredType(Weight weight, ModelFolder? source)
     {

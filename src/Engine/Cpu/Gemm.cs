@@ -10,7 +10,7 @@ namespace Marrow.Engine.Cpu;
 /// order. The order depends on nothing else: not on the number of threads, not on m or n, not on where the element stands, not on
 /// strides or transposition. So the rows of a product over a large batch have the bits of the same rows computed in smaller batches,
 /// and any thread count gives the same bits. (Between processors with and without fused multiply-add the bits differ.)
-/// Where beta is 0, C is only written, never read. NaN and infinity pass through as the arithmetic has it.
+/// A matrix stored in blocks gives the bits of its decoded values. Where beta is 0, C is only written, never read. NaN and infinity pass through as the arithmetic has it.
 /// </remarks>
 public static unsafe class Gemm
 {
@@ -26,6 +26,11 @@ public static unsafe class Gemm
     {
         var call = Check(m, n, k, alpha, a, b, beta, c, strideC);
         double work = (double)m * n * k;
+        if (b.Format is not null)
+        {
+            GemmSlabs.Run(pool, in call, work >= SerialWork);
+            return;
+        }
         if (pool.Threads == 1 || work < SerialWork)
         {
             Serial(pool, in call, 0, m, 0, n);
@@ -33,7 +38,7 @@ public static unsafe class Gemm
         }
         // C is cut into a grid of tasks, more than the threads, since some cores may be slower or busy. Columns are cut first:
         // every task that shares columns with another packs the same part of B.
-        int wanted = (int)Math.Clamp(work / TaskWork, pool.Threads, 4 * pool.Threads);
+        int wanted = Tasks(pool, work);
         int rows = 1, columns = 1;
         while (rows * columns < wanted)
         {
@@ -59,7 +64,20 @@ public static unsafe class Gemm
     public static void RunSerial(WorkerPool pool, int m, int n, int k, float alpha, GemmOperand a, GemmOperand b, float beta, float* c, int strideC)
     {
         var call = Check(m, n, k, alpha, a, b, beta, c, strideC);
-        Serial(pool, in call, 0, m, 0, n);
+        if (b.Format is not null)
+            GemmSlabs.Run(pool, in call, false);
+        else
+            Serial(pool, in call, 0, m, 0, n);
+    }
+
+    /// <summary>How many tasks are worth while.</summary>
+    internal static int Tasks(WorkerPool pool, double work) => (int)Math.Clamp(work / TaskWork, pool.Threads, 4 * pool.Threads);
+
+    /// <summary>Where part <paramref name="i"/> of <paramref name="parts"/> starts, on a whole number of tiles; the larger parts come first.</summary>
+    internal static int Cut(int i, int parts, int length, int tile)
+    {
+        (int each, int extra) = Math.DivRem((length + tile - 1) / tile, parts);
+        return Math.Min(length, (each * i + Math.Min(i, extra)) * tile);
     }
 
     private static GemmCall Check(int m, int n, int k, float alpha, GemmOperand a, GemmOperand b, float beta, float* c, int strideC)
@@ -70,10 +88,14 @@ public static unsafe class Gemm
         ArgumentOutOfRangeException.ThrowIfLessThan(a.Stride, a.Transposed ? m : k, nameof(a));
         ArgumentOutOfRangeException.ThrowIfLessThan(b.Stride, b.Transposed ? k : n, nameof(b));
         ArgumentOutOfRangeException.ThrowIfLessThan(strideC, n);
+        if (a.Format is not null)
+            throw new ArgumentException("the first matrix of a product is fp32 or bf16", nameof(a));
+        if (b.Format is { } format)
+            ArgumentOutOfRangeException.ThrowIfNotEqual(b.Stride % format.Elements, 0, nameof(b));
         return new GemmCall { Rows = m, Columns = n, K = k, Alpha = alpha, Beta = beta, A = a, B = b, C = c, StrideC = strideC };
     }
 
-    private static void Serial(WorkerPool pool, in GemmCall call, int m0, int m1, int n0, int n1)
+    internal static void Serial(WorkerPool pool, in GemmCall call, int m0, int m1, int n0, int n1)
     {
         if (m0 == m1 || n0 == n1)
             return;
@@ -112,13 +134,6 @@ public static unsafe class Gemm
             int row = index % rows, column = index / rows;
             Serial(pool, in _call, Cut(row, rows, _m, GemmBlock.MaxTileRows), Cut(row + 1, rows, _m, GemmBlock.MaxTileRows),
                 Cut(column, columns, _n, GemmBlock.MaxTileColumns), Cut(column + 1, columns, _n, GemmBlock.MaxTileColumns));
-        }
-
-        /// <summary>Where part <paramref name="i"/> of <paramref name="parts"/> starts, on a whole number of tiles; the larger parts come first.</summary>
-        private static int Cut(int i, int parts, int length, int tile)
-        {
-            (int each, int extra) = Math.DivRem((length + tile - 1) / tile, parts);
-            return Math.Min(length, (each * i + Math.Min(i, extra)) * tile);
         }
     }
 }

@@ -21,7 +21,7 @@ public sealed class LinearLayer
     /// <summary>The module path in the Hugging Face model, which adapters' target patterns match.</summary>
     public string Path { get; }
 
-    /// <summary>[out, in], fp32 or bf16.</summary>
+    /// <summary>[out, in], fp32, or frozen in bf16 or quantised blocks.</summary>
     public Weight Weight { get; }
 
     /// <summary>[out] fp32, or null.</summary>

@@ -12,8 +12,9 @@ public static class ModelLoader
     private const int ChunkElements = 1 << 20;
 
     /// <summary>
-    /// Loads a model's files. <paramref name="matrices"/> is the type of the weight matrices in memory, F32 or BF16; null keeps
-    /// BF16 where the file has it and takes F32 for everything else. Vectors are fp32.
+    /// Loads a model's files. <paramref name="matrices"/> is the type of the weight matrices in memory: F32, BF16, or a block type that the linear layers
+    /// are quantised to; null keeps BF16 and quantised blocks where the file has them and takes F32 for everything else. Vectors are fp32.
+    /// <see cref="WeightTypes"/> has the rule for each weight.
     /// </summary>
     /// <exception cref="MarrowException">A tensor is missing, has another shape, or is left over.</exception>
     public static CausalModel Load(Device device, ModelFolder folder, DType? matrices = null) => Load(device, folder.Config, folder.Tensors, matrices);
@@ -45,8 +46,8 @@ public static class ModelLoader
         _ => throw new ArgumentException($"no model of {config.GetType().Name}", nameof(config)),
     };
 
-    /// <summary>A fresh model: matrices random, vectors as its family starts them. Equal seeds give equal values.</summary>
-    public static CausalModel Create(Device device, ModelConfig config, ulong seed)
+    /// <summary>A fresh model: matrices random, vectors as its family starts them, stored as if loaded from fp32. Equal seeds give equal values.</summary>
+    public static CausalModel Create(Device device, ModelConfig config, ulong seed, DType? matrices = null)
     {
         ulong site = 0;
         return Build(device, config, (name, shape) =>
@@ -57,38 +58,42 @@ public static class ModelLoader
                 RwkvStart.Fill(rwkv, name, shape, values, random);
             else
                 Llama.Fill((LlamaConfig)config, name, shape, values, random);
-            return Tensor.Of(device, shape, values);
+            var tensor = new Tensor(device, shape, WeightTypes.InMemory(config, name, shape, DType.F32, matrices));
+            Store(values, tensor, 0, name, "a fresh model");
+            return tensor;
         });
     }
 
     /// <summary>A fresh model of the Llama family.</summary>
     public static Llama Create(Device device, LlamaConfig config, ulong seed) => (Llama)Create(device, (ModelConfig)config, seed);
 
+    // Values are read a piece at a time, so that a large matrix is never on the heap whole; pieces are whole blocks of every type.
     private static Tensor Read(Device device, ITensorSource source, ModelConfig config, string name, Shape shape, DType? matrices)
     {
         Span<long> dimensions = stackalloc long[shape.Rank];
-        Span<int> sizes = stackalloc int[shape.Rank];
         for (int i = 0; i < shape.Rank; i++)
-            dimensions[i] = sizes[i] = shape[i];
+            dimensions[i] = shape[i];
         TensorInfo info = source.Require(name, dimensions);
-        DType type = !config.IsMatrix(name, sizes) ? DType.F32 : matrices ?? (info.DType == DType.BF16 ? DType.BF16 : DType.F32);
-        var tensor = new Tensor(device, shape, type);
+        var tensor = new Tensor(device, shape, WeightTypes.InMemory(config, name, shape, info.DType, matrices));
         try
         {
-            var floats = new float[type == DType.F32 ? Math.Min(shape.Count, ChunkElements) : 0];
-            var halves = new BFloat16[type == DType.BF16 ? Math.Min(shape.Count, ChunkElements) : 0];
+            int most = (int)Math.Min(shape.Count, ChunkElements);
+            bool copied = tensor.DType == info.DType;
+            var bytes = new byte[copied ? info.DType.Bytes(most) : 0];
+            var floats = new float[copied ? 0 : most];
             for (long at = 0; at < shape.Count; at += ChunkElements)
             {
                 int n = (int)Math.Min(ChunkElements, shape.Count - at);
-                if (type == DType.F32)
+                if (copied)
                 {
-                    source.ReadFloats(name, at, floats.AsSpan(0, n));
-                    tensor.Upload<float>(floats.AsSpan(0, n), at);
+                    Span<byte> stored = bytes.AsSpan(0, (int)info.DType.Bytes(n));
+                    source.Read(name, info.DType.Bytes(at), stored);
+                    tensor.Upload<byte>(stored, at);
                 }
                 else
                 {
-                    source.ReadBFloat16s(name, at, halves.AsSpan(0, n));
-                    tensor.Upload<BFloat16>(halves.AsSpan(0, n), at);
+                    source.ReadFloats(name, at, floats.AsSpan(0, n));
+                    Store(floats.AsMemory(0, n), tensor, at, name, source.Path);
                 }
             }
             return tensor;
@@ -98,5 +103,13 @@ public static class ModelLoader
             tensor.Dispose();
             throw;
         }
+    }
+
+    private static void Store(ReadOnlyMemory<float> values, Tensor tensor, long at, string name, string path)
+    {
+        if (tensor.DType.IsBlock())
+            BlockQuantisation.Upload(values, tensor, at, name, path);
+        else
+            tensor.WriteFloats(values.Span, at);
     }
 }

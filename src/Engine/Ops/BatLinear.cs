@@ -11,12 +11,13 @@ public static partial class Ops
 {
     /// <summary>
     /// y = x·W'ᵀ + b with W' made of r×r blocks W'[a,c] = W[a,c]·(I + D[a]) + D[a], a the block of outputs (spec/adapters.md §2.3).
-    /// x: [N, in], w: [out, in] frozen (fp32 or bf16), d: [out/r, r, r] fp32; r divides in and out. W' is made anew in backward, not kept.
+    /// x: [N, in], w: [out, in] frozen (fp32, bf16 or quantised blocks), d: [out/r, r, r] fp32; r divides in and out. W' is made anew in backward, not kept.
     /// </summary>
     public static Tensor BatLinear(Tensor x, Tensor w, Tensor d, Tensor? b = null)
     {
         int outputs = w.Shape.Rows, inputs = w.Shape.Last, r = d.Shape.Last;
         Check.Activation("bat_linear", x, "x");
+        Check.Matrix("bat_linear", w, "w");
         Check.Type("bat_linear", d, "d", DType.F32);
         Check.LastDim("bat_linear", x, "x", inputs);
         Check.True("bat_linear", !w.NeedsGrad && b is not { NeedsGrad: true }, "w and b must be frozen.");
@@ -148,14 +149,15 @@ internal sealed unsafe class BatLinearNode : Node
             int inputs = W.Shape.Last;
             long at = (long)a * R * inputs;
             float* d = D + (long)a * R * R, slab = Adapted + at;
-            if (W.DType == DType.BF16)
-                BFloat16.Widen(new ReadOnlySpan<BFloat16>(W.BF16 + at, R * inputs), new Span<float>(slab, R * inputs));
-            else
-                new ReadOnlySpan<float>(W.F32 + at, R * inputs).CopyTo(new Span<float>(slab, R * inputs));
+            bool blocks = W.DType.IsBlock();
+            using ScratchSet.Lease decoded = Pool.Scratch.Rent(blocks ? (nuint)R * (nuint)inputs * sizeof(float) : 0);
+            W.Widen(at, R * inputs, slab);
+            if (blocks)
+                Buffer.MemoryCopy(slab, decoded.Data, (long)R * inputs * sizeof(float), (long)R * inputs * sizeof(float));
             for (int i = 0; i < R; i++)
                 for (int c = 0; c < inputs; c += R)
                     Simd.Add(slab + (long)i * inputs + c, d + (long)i * R, R);
-            Gemm.RunSerial(Pool, inputs, R, R, 1f, MatMul.Operand(W, at, R), new GemmOperand(d, R), 1f, slab, R);
+            Gemm.RunSerial(Pool, inputs, R, R, 1f, blocks ? new GemmOperand((float*)decoded.Data, R) : MatMul.Operand(W, at, R), new GemmOperand(d, R), 1f, slab, R);
         }
     }
 
@@ -172,7 +174,11 @@ internal sealed unsafe class BatLinearNode : Node
             int inputs = W.Shape.Last;
             long at = (long)a * R * inputs;
             float* dd = Dd + (long)a * R * R, g = G + at;
-            Gemm.RunSerial(Pool, R, R, inputs, 1f, MatMul.Operand(W, at, R, true), new GemmOperand(g, R), 1f, dd, R);
+            bool blocks = W.DType.IsBlock();
+            using ScratchSet.Lease decoded = Pool.Scratch.Rent(blocks ? (nuint)R * (nuint)inputs * sizeof(float) : 0);
+            if (blocks)
+                W.Widen(at, R * inputs, (float*)decoded.Data);
+            Gemm.RunSerial(Pool, R, R, inputs, 1f, blocks ? new GemmOperand((float*)decoded.Data, R, true) : MatMul.Operand(W, at, R, true), new GemmOperand(g, R), 1f, dd, R);
             for (int i = 0; i < R; i++)
                 for (int c = 0; c < inputs; c += R)
                     Simd.Add(dd + (long)i * R, g + (long)i * inputs + c, R);

@@ -12,7 +12,7 @@ public static partial class Ops
 {
     /// <summary>
     /// y = x·W'ᵀ + b with W'[o, i] = W[o, i] + D[i mod r, o] (Bone, MiSS balance; spec/adapters.md §2.1).
-    /// x: [N, in], w: [out, in] frozen (fp32 or bf16), d: [r, out] fp32; any r. Two ways, equal up to rounding: few rows add (Σ blocks of x)·D to
+    /// x: [N, in], w: [out, in] frozen (fp32, bf16 or quantised blocks), d: [r, out] fp32; any r. Two ways, equal up to rounding: few rows add (Σ blocks of x)·D to
     /// x·Wᵀ; many rows multiply by W', which costs in·out additions instead of N·r·out multiplications, once forward and once backward.
     /// </summary>
     public static Tensor BoneLinear(Tensor x, Tensor w, Tensor d, Tensor? b = null)
@@ -20,6 +20,7 @@ public static partial class Ops
         int outputs = w.Shape.Rows, inputs = w.Shape.Last, r = d.Shape.Rows;
         Check.Activation("bone_linear", x, "x");
         Check.LastDim("bone_linear", x, "x", inputs);
+        Check.Matrix("bone_linear", w, "w");
         Check.Type("bone_linear", d, "d", DType.F32);
         Check.Is("bone_linear", d, "d", new Shape(r, outputs));
         if (w.NeedsGrad || b is { NeedsGrad: true } || !BoneLinearNode.WeightPays(x, x.Shape.Rows, r, inputs))
@@ -156,9 +157,10 @@ internal sealed unsafe class BoneLinearNode : Node
             for (int o = start; o < end; o++)
             {
                 float* to = Adapted + (long)o * inputs, column = columns + (long)(o - start) * R;
-                if (W.DType == DType.BF16)
-                    BFloat16.Widen(new ReadOnlySpan<BFloat16>(W.BF16 + (long)o * inputs, inputs), new Span<float>(to, inputs));
-                float* from = W.DType == DType.BF16 ? to : W.F32 + (long)o * inputs;
+                bool plain = W.DType == DType.F32;
+                if (!plain)
+                    W.Widen((long)o * inputs, inputs, to);
+                float* from = plain ? W.F32 + (long)o * inputs : to;
                 for (int i = 0; i < inputs; i += R)
                     Simd.Sum(to + i, from + i, column, Math.Min(R, inputs - i));
             }

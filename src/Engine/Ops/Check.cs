@@ -34,6 +34,13 @@ internal static class Check
             Fail(op, $"{name} is {x}, type {type}{(orElse is { } other ? $" or {other}" : "")} is needed.");
     }
 
+    /// <summary>A matrix of a model: fp32; where it is not trained also bf16 or a block type that can be decoded.</summary>
+    public static void Matrix(string op, Tensor w, string name)
+    {
+        if (w.DType != DType.F32 && (w.NeedsGrad || (w.DType != DType.BF16 && !(w.DType.IsBlock() && w.DType.IsReal()))))
+            Fail(op, $"{name} is {w}, type F32 is needed{(w.NeedsGrad ? " of a weight that is trained" : ", BF16, or a block type that is decoded here")}.");
+    }
+
     /// <summary>An activation is fp32, or bf16 on a device that runs kernels.</summary>
     public static void Activation(string op, Tensor x, string name)
     {

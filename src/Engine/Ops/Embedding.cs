@@ -10,12 +10,12 @@ namespace Marrow.Engine;
 
 public static partial class Ops
 {
-    /// <summary>y[t] = factor · w[ids[t]]. ids: [N] i32, w: [V, C] fp32 or bf16; y: [N, C]. Gemma's factor is √C.</summary>
+    /// <summary>y[t] = factor · w[ids[t]]. ids: [N] i32, w: [V, C] fp32, or frozen in bf16 or quantised blocks; y: [N, C]. Gemma's factor is √C.</summary>
     /// <exception cref="MarrowException">An id lies outside the vocabulary.</exception>
     public static Tensor Embedding(Tensor ids, Tensor w, float factor = 1f)
     {
         Check.Type("embedding", ids, "ids", DType.I32);
-        Check.Type("embedding", w, "w", DType.F32, w.NeedsGrad ? null : DType.BF16);
+        Check.Matrix("embedding", w, "w");
         Tape tape = ids.Tape!;
         Tensor y = tape.NewActivation(new Shape(ids.Shape.Elements, w.Shape.Last));
         EmbeddingNode.Forward(ids, w, y, factor);
@@ -63,11 +63,7 @@ internal sealed unsafe class EmbeddingNode : Node
         {
             int id = ids.I32[t];
             CheckId(id, t, w);
-            var row = new Span<float>(y.F32 + (long)t * c, c);
-            if (w.DType == DType.BF16)
-                BFloat16.Widen(new ReadOnlySpan<BFloat16>(w.BF16 + (long)id * c, c), row);
-            else
-                new ReadOnlySpan<float>(w.F32 + (long)id * c, c).CopyTo(row);
+            w.Widen((long)id * c, c, y.F32 + (long)t * c);
             if (factor != 1f)
                 Simd.Scale(y.F32 + (long)t * c, factor, c);
         }

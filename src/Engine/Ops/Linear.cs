@@ -10,13 +10,13 @@ namespace Marrow.Engine;
 public static partial class Ops
 {
     /// <summary>
-    /// y = x·wᵀ + b. x: [N, in], w: [out, in] fp32 or bf16, b: [out] fp32 or null; y: [N, out] with fp32 accumulation.
+    /// y = x·wᵀ + b. x: [N, in], w: [out, in] fp32, or frozen in bf16 or quantised blocks, b: [out] fp32 or null; y: [N, out] with fp32 accumulation.
     /// A frozen w keeps nothing of x for backward.
     /// </summary>
     public static Tensor Linear(Tensor x, Tensor w, Tensor? b = null)
     {
         Check.Activation("linear", x, "x");
-        Check.Type("linear", w, "w", DType.F32, w.NeedsGrad ? null : DType.BF16);
+        Check.Matrix("linear", w, "w");
         Check.LastDim("linear", x, "x", w.Shape.Last);
         int outputs = w.Shape.Rows;
         Tape tape = x.Tape!;

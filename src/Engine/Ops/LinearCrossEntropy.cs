@@ -14,13 +14,13 @@ public static partial class Ops
     /// <summary>
     /// scale · Σ cross-entropy of softmax(x·wᵀ) at targets, rows with target −100 left out; also every row's own loss (0 where left out).
     /// Where <paramref name="cap"/> is not 0, logits z become cap·tanh(z / cap) first.
-    /// x: [N, C], w: [V, C] fp32 or bf16, targets: [N] i32, already shifted. Logits exist for one chunk of counted rows at a
+    /// x: [N, C], w: [V, C] fp32, or frozen in bf16 or quantised blocks, targets: [N] i32, already shifted. Logits exist for one chunk of counted rows at a
     /// time, and the gradients are computed with them (spec/architectures.md §1.2); the result's gradient must therefore be 1.
     /// </summary>
     public static Tensor LinearCrossEntropy(Tensor x, Tensor w, Tensor targets, float scale, out Tensor rowLoss, float cap = 0f)
     {
         Check.Activation("linear_cross_entropy", x, "x");
-        Check.Type("linear_cross_entropy", w, "w", DType.F32, w.NeedsGrad ? null : DType.BF16);
+        Check.Matrix("linear_cross_entropy", w, "w");
         Check.LastDim("linear_cross_entropy", x, "x", w.Shape.Last);
         Check.Is("linear_cross_entropy", targets, "targets", new Shape(x.Shape.Rows));
         Check.True("linear_cross_entropy", cap >= 0, $"the soft cap is {cap}, it must be above 0, or 0 for none.");

@@ -2,11 +2,12 @@ using Marrow.Engine.Cpu;
 using Marrow.Engine.Devices;
 using Marrow.Engine.Devices.Cpu;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Numerics.Blocks;
 
 namespace Marrow.Engine;
 
 /// <summary>
-/// Matrix products of whole tensors, for op bodies: c = alpha·op(a)·op(b) (+ c), summed in fp32. On the CPU a and b may be bf16 and c is fp32;
+/// Matrix products of whole tensors, for op bodies: c = alpha·op(a)·op(b) (+ c), summed in fp32. On the CPU a and b may be bf16, b also in quantised blocks, and c is fp32;
 /// on devices that run kernels each is fp32 or bf16. Kernels, one to a file: <c>MatMulPanel</c> for processors, <c>MatMulTiled</c> for GPUs,
 /// <c>MatMulTensor</c> for tensor cores, <c>MatMulVector</c> for one row.
 /// </summary>
@@ -37,9 +38,11 @@ internal static unsafe partial class MatMul
         Run(gpu, product, gpu.Tiles.For(product));
     }
 
-    /// <summary>A matrix in a tensor of type F32 or BF16, from element <paramref name="first"/> on.</summary>
+    /// <summary>A matrix in a tensor of type F32, BF16 or a block type (then the second of a product), from element <paramref name="first"/> on.</summary>
     public static GemmOperand Operand(Tensor t, long first, int stride, bool transposed = false) =>
-        t.DType == DType.BF16 ? new(t.BF16 + first, stride, transposed) : new(t.F32 + first, stride, transposed);
+        t.DType == DType.BF16 ? new(t.BF16 + first, stride, transposed)
+        : t.DType.IsBlock() ? new(t.Blocks + t.DType.Bytes(first), BlockFormats.Of(t.DType), stride, transposed)
+        : new(t.F32 + first, stride, transposed);
 
     /// <summary>One product, or <see cref="Count"/> of the same shape. The matrices lie row after row without gaps.</summary>
     internal readonly record struct Product(Tensor A, bool TransA, Tensor B, bool TransB, Tensor C, int M, int N, int K, float Alpha, bool Accumulate)

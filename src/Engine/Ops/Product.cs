@@ -12,12 +12,12 @@ public static partial class Ops
 {
     /// <summary>
     /// y = x·w without transposition, as RWKV's low-rank weights lie. x: [N, D], w: [D, out]; or x: [N, P·D], w: [P, D, out] and y = columns
-    /// part·D … of x times w[part]. w is fp32, or bf16 where it is not trained; y: [N, out] with fp32 accumulation (spec/architectures.md §4.1, §5.1).
+    /// part·D … of x times w[part]. w is fp32, or frozen in bf16 or quantised blocks; y: [N, out] with fp32 accumulation (spec/architectures.md §4.1, §5.1).
     /// </summary>
     public static Tensor Product(Tensor x, Tensor w, int part = 0)
     {
         Check.Activation("product", x, "x");
-        Check.Type("product", w, "w", DType.F32, w.NeedsGrad ? null : DType.BF16);
+        Check.Matrix("product", w, "w");
         Check.True("product", w.Shape.Rank is 2 or 3, $"w is {w}, shape [D, out] or [P, D, out] is needed.");
         int parts = w.Shape.Rank == 3 ? w.Shape[0] : 1, inner = w.Shape[w.Shape.Rank - 2];
         Check.True("product", part >= 0 && part < parts, $"part {part} of w ({w}) was asked for, it has {parts}.");

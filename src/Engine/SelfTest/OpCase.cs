@@ -1,3 +1,5 @@
+using Marrow.Formats.Numerics;
+
 namespace Marrow.Engine.SelfTest;
 
 /// <summary>
@@ -16,6 +18,12 @@ public sealed record OpCase(string Op, string Case, Shape[] Inputs, Func<Autogra
 
     /// <summary>Inputs stored as bf16, by index; their values are exact in bf16.</summary>
     public int[] Bf16 { get; init; } = [];
+
+    /// <summary>The input that is stored in quantised blocks, by index, and their type; its values are exact in it. Null for none.</summary>
+    public (int Input, DType Type)? Quantised { get; init; }
+
+    /// <summary>The blocks of that input once it is drawn.</summary>
+    internal byte[] Blocks { get; init; } = [];
 
     /// <summary>Inputs that are activations, by index: stored as bf16 where activations are. The first one unless told otherwise.</summary>
     public int[] Activations { get; init; } = [0];

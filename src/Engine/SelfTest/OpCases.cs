@@ -10,7 +10,7 @@ public static partial class OpCases
     [
         .. Norms(), .. Products(), .. AdapterOps(), .. Elementwise(), .. Positions(), .. Attention(), .. Losses(),
         .. Wkv7(), .. LayerNorms(), .. TokenShifts(), .. PlainProducts(), .. Wkv6(), .. GemmaOps(), .. Maps(), .. KeysAndValues(),
-        .. BlockProducts(), .. DoraOps(),
+        .. BlockProducts(), .. DoraOps(), .. Quantised(),
     ];
 
     private static IEnumerable<OpCase> Norms()

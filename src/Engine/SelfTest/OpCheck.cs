@@ -1,6 +1,7 @@
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Devices;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Numerics.Blocks;
 
 namespace Marrow.Engine.SelfTest;
 
@@ -22,9 +23,15 @@ public static class OpCheck
         var problems = new List<string>();
         var random = new Random(12345);
         NdArray[] inputs = [.. op.Inputs.Select((shape, i) => Draw(random, shape, op.Range, rounded.Contains(i), i < op.Offsets.Length ? op.Offsets[i] : 0f))];
+        if (op.Quantised is { } quantised)
+        {
+            NdArray drawn = inputs[quantised.Input];
+            op = op with { Blocks = Encode(drawn, quantised.Type) };
+            inputs[quantised.Input] = Decode(op.Blocks, drawn.Shape, quantised.Type);
+        }
         NdArray expected = op.Reference(inputs);
         NdArray upstream = expected.Shape.Count == 1 ? new NdArray(expected.Shape, [1.0]) : Draw(random, expected.Shape, 1f, activations == DType.BF16);
-        int[] trainable = [.. Enumerable.Range(0, inputs.Length).Except(op.Frozen).Except(op.Bf16)];
+        int[] trainable = [.. Enumerable.Range(0, inputs.Length).Except(op.Frozen).Except(op.Bf16).Where(i => i != op.Quantised?.Input)];
         NdArray?[] gradients = Compute(device, op, inputs, upstream, trainable, false, activations, out NdArray value);
         Compare(problems, $"{op}: value", value, expected, op.Tolerance);
         foreach (int i in trainable)
@@ -56,8 +63,12 @@ public static class OpCheck
         var tensors = new Tensor[inputs.Length];
         for (int i = 0; i < inputs.Length; i++)
         {
-            tensors[i] = tape.New(inputs[i].Shape, op.Bf16.Contains(i) ? DType.BF16 : op.Activations.Contains(i) ? activations : DType.F32);
-            tensors[i].WriteFloats(Array.ConvertAll(inputs[i].Values, v => (float)v));
+            float[] values = Array.ConvertAll(inputs[i].Values, v => (float)v);
+            tensors[i] = tape.New(inputs[i].Shape, op.Quantised?.Input == i ? op.Quantised.Value.Type : op.Bf16.Contains(i) ? DType.BF16 : op.Activations.Contains(i) ? activations : DType.F32);
+            if (tensors[i].DType.IsBlock())
+                tensors[i].Upload<byte>(op.Blocks);
+            else
+                tensors[i].WriteFloats(values);
             tensors[i].NeedsGrad = trainable.Contains(i);
             if (asParameters && tensors[i].NeedsGrad)
             {
@@ -124,6 +135,20 @@ public static class OpCheck
                 return;
             }
         }
+    }
+
+    private static byte[] Encode(NdArray drawn, DType type)
+    {
+        var blocks = new byte[type.Bytes(drawn.Shape.Count)];
+        BlockFormats.Of(type).Encode!(Array.ConvertAll(drawn.Values, v => (float)v), blocks);
+        return blocks;
+    }
+
+    private static NdArray Decode(byte[] blocks, Shape shape, DType type)
+    {
+        var values = new float[shape.Count];
+        BlockFormats.Of(type).Decode!(blocks, values);
+        return new NdArray(shape, Array.ConvertAll(values, v => (double)v));
     }
 
     private static NdArray FromTensor(Tensor t) => new(t.Shape, Array.ConvertAll(t.ToArray(), v => (double)v));

@@ -1,5 +1,6 @@
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Numerics.Blocks;
 using Marrow.Formats.Rwkv;
 
 namespace Marrow.Engine.Training;
@@ -19,7 +20,7 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
     public long Total => Weights + Trainable + Activations + Math.Max(BlockWork, HeadWork);
 
     /// <summary>
-    /// The estimate for passes over at most <paramref name="batchTokens"/> tokens; <paramref name="matrices"/> is the type of the weight matrices in memory, <paramref name="activations"/> that of activations.
+    /// The estimate for passes over at most <paramref name="batchTokens"/> tokens; <paramref name="matrices"/> is the type of the weight matrices in memory (where they differ, put the sum in <see cref="Weights"/>), <paramref name="activations"/> that of activations.
     /// A pass has <paramref name="sequences"/> sequences; with <paramref name="carries"/> their states are carried from segment to segment.
     /// </summary>
     public static MemoryEstimate For(ModelConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations = DType.F32, int sequences = 1, bool carries = false) => config switch
@@ -80,7 +81,7 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
             ? (layers * (4 * c * c + 2 * c * f + 2 * c * (config.DecayRank + config.RateRank + config.GateRank)) + (layers - 1) * 2 * c * config.ValueRank, (19 * layers - 1) * c)
             : (layers * (6 * c * c + 2 * c * f + 10 * c * config.MixRank + 2 * c * config.DecayRank), 16 * layers * c);
         vectors += 4 * c + (config.HasInitialStates ? layers * c * config.HeadSize : 0);
-        return matrices.Bytes(matrix + 2L * config.VocabularySize * c) + sizeof(float) * vectors;
+        return Bytes(matrices, matrix + 2L * config.VocabularySize * c) + sizeof(float) * vectors;
     }
 
     private static long WeightBytes(LlamaConfig config, DType matrices)
@@ -89,6 +90,13 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
         long matrix = config.LayerCount * (2 * c * q + 2 * c * kv + 3 * c * f) + (config.TiedEmbeddings ? 1 : 2) * config.VocabularySize * c;
         long vectors = (config.OutputNorms ? 4 : 2) * c + (config.QueryKeyValueBias ? q + 2 * kv : 0) + (config.OutputBias ? c : 0) + (config.MlpBias ? 2 * f + c : 0)
             + (config.QueryKeyNorm ? 2 * config.HeadDim : 0);
-        return matrices.Bytes(matrix) + sizeof(float) * (config.LayerCount * vectors + c);
+        return Bytes(matrices, matrix) + sizeof(float) * (config.LayerCount * vectors + c);
+    }
+
+    // As if all matrices together were one run of blocks.
+    private static long Bytes(DType type, long count)
+    {
+        int each = type.IsBlock() ? BlockFormats.Of(type).Elements : 1;
+        return type.Bytes((count + each - 1) / each * each);
     }
 }

@@ -14,6 +14,9 @@ internal static partial class GgufSplit
     /// <summary>The name of part <paramref name="number"/> (from 0) of <paramref name="count"/>.</summary>
     public static string NameOf(string prefix, int number, int count) => string.Create(CultureInfo.InvariantCulture, $"{prefix}-{number + 1:D5}-of-{count:D5}.gguf");
 
+    /// <summary>Whether a file is named as a part after the first.</summary>
+    public static bool IsLater(string path) => Pattern().IsMatch(path) && !path.AsSpan(0, path.LastIndexOf("-of-", StringComparison.Ordinal)).EndsWith("-00001");
+
     /// <summary>Opens the parts that follow the first one; a file that is not split has none.</summary>
     /// <exception cref="ModelFileException">GS001 … GS004; what is wrong with a part.</exception>
     public static void OpenRest(List<GgufPart> parts, Action<ModelFileException> report)

@@ -81,6 +81,13 @@ public sealed record LlamaConfig : ModelConfig
     /// <inheritdoc/>
     public override bool IsMatrix(string name, ReadOnlySpan<int> shape) => shape.Length >= 2;
 
+    /// <inheritdoc/>
+    public override bool IsLinear(string name, ReadOnlySpan<int> shape)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return shape.Length == 2 && name.EndsWith("_proj.weight", StringComparison.Ordinal);
+    }
+
     /// <summary>Old files carry the rotary table, some tied ones a second copy of the embedding.</summary>
     public override bool IsDerived(string name)
     {

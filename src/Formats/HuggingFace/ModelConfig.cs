@@ -35,8 +35,11 @@ public abstract record ModelConfig
     /// <summary>The file's own text, for writing it again beside merged weights; null for a configuration made in memory.</summary>
     public string? RawJson { get; init; }
 
-    /// <summary>Whether a tensor is a matrix that may be kept in bf16; all others are fp32 in memory. <paramref name="shape"/> is slowest first.</summary>
+    /// <summary>Whether a tensor is a matrix that may be kept in bf16 or in quantised blocks; all others are fp32 in memory. <paramref name="shape"/> is slowest first.</summary>
     public abstract bool IsMatrix(string name, ReadOnlySpan<int> shape);
+
+    /// <summary>Whether a tensor is the weight of a linear layer within a block, which adapters attach to and QLoRA quantises. <paramref name="shape"/> is slowest first.</summary>
+    public abstract bool IsLinear(string name, ReadOnlySpan<int> shape);
 
     /// <summary>Whether a file may hold this tensor although no part of the model reads it.</summary>
     public abstract bool IsDerived(string name);

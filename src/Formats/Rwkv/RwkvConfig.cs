@@ -123,6 +123,13 @@ public sealed record RwkvConfig : ModelConfig
     }
 
     /// <inheritdoc/>
+    public override bool IsLinear(string name, ReadOnlySpan<int> shape)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return shape.Length == 2 && name.StartsWith("blocks.", StringComparison.Ordinal) && name.EndsWith(".weight", StringComparison.Ordinal);
+    }
+
+    /// <inheritdoc/>
     public override bool IsDerived(string name) => Version == 7 && name is First + "att.v0" or First + "att.v1" or First + "att.v2";
 
     /// <inheritdoc/>

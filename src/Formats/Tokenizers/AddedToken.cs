@@ -13,13 +13,16 @@ internal sealed record AddedToken(int Id, string Content, bool Special, bool Sin
     /// <summary>Longer contents are refused: matching costs text length times this in the worst case.</summary>
     public const int LongestContent = 1024;
 
-    public static AddedToken Read(JsonAt json)
+    public static AddedToken Read(JsonAt json) => Read(json, json.Required("id").Id());
+
+    /// <summary>The same where the id stands elsewhere.</summary>
+    public static AddedToken Read(JsonAt json, int id)
     {
         string content = json.Text("content");
         if (content.Length is 0 or > LongestContent)
             throw json.Error("TK009", $"an added token has {content.Length} characters; 1 to {LongestContent} are allowed");
         return new AddedToken(
-            json.Required("id").Id(),
+            id,
             content,
             json.Flag("special", false),
             json.Flag("single_word", false),

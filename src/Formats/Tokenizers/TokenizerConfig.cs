@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Marrow.Formats.HuggingFace;
@@ -19,24 +20,35 @@ internal sealed record TokenizerConfig
     /// <summary>Further tokens without a role (additional_special_tokens, added_tokens_decoder), and whether each is special.</summary>
     public required IReadOnlyList<(string Text, bool Special)> OtherTokens { get; init; }
 
+    /// <summary>The tokens of added_tokens_decoder with their ids.</summary>
+    public required IReadOnlyList<AddedToken> AddedTokens { get; init; }
+
     /// <summary>Whether BOS and EOS frame a text whatever the post-processor says, or null where the post-processor decides.</summary>
     public (bool Bos, bool Eos)? Frame { get; init; }
 
     /// <summary>The Jinja source and the file it comes from.</summary>
     public (string Source, string File)? ChatTemplate { get; init; }
 
+    /// <summary>The templates besides <see cref="ChatTemplate"/>, by name.</summary>
+    public IReadOnlyList<(string Name, string Source)> OtherTemplates { get; init; } = [];
+
     public static TokenizerConfig Read(TokenizerFiles files)
     {
         var tokens = new Dictionary<string, string>();
         var mentioned = new HashSet<string>();
         var others = new List<(string, bool)>();
-        var config = new TokenizerConfig { SpecialTokens = tokens, OtherTokens = others };
+        var added = new List<AddedToken>();
+        var config = new TokenizerConfig { SpecialTokens = tokens, OtherTokens = others, AddedTokens = added };
         if (files.Config is { } main)
         {
             config = JsonAt.ReadFile(main, root =>
             {
                 ReadTokens(root, tokens, mentioned, others);
-                return config with { Frame = ReadFrame(root), ChatTemplate = ReadTemplate(root) };
+                foreach ((string id, JsonAt token) in root.Optional("added_tokens_decoder")?.Members() ?? [])
+                    added.Add(AddedToken.Read(token, IdOf(id, token)));
+                others.AddRange(added.Select(t => (t.Content, t.Special)));
+                (string, string)? template = ReadTemplate(root, out List<(string, string)> otherTemplates);
+                return config with { Frame = ReadFrame(root), ChatTemplate = template, OtherTemplates = otherTemplates };
             });
         }
         if (files.SpecialTokens is { } map)
@@ -61,9 +73,11 @@ internal sealed record TokenizerConfig
         }
         foreach (JsonAt token in root.Optional("additional_special_tokens")?.Items() ?? [])
             others.Add((TokenText(token), true));
-        foreach ((_, JsonAt token) in root.Optional("added_tokens_decoder")?.Members() ?? [])
-            others.Add((token.Text("content"), token.Flag("special", false)));
     }
+
+    private static int IdOf(string id, JsonAt token) =>
+        int.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value <= Vocabulary.LargestId ? value
+            : throw token.Error("TK003", $"{Echo.Quote(id)} is not an integer from 0 to {Vocabulary.LargestId}");
 
     private static string TokenText(JsonAt token) => token.Kind == JsonValueKind.Object ? token.Text("content") : token.Text();
 
@@ -74,8 +88,9 @@ internal sealed record TokenizerConfig
         return FramedByConfig.Contains(name) ? (root.Flag("add_bos_token", true), root.Flag("add_eos_token", false)) : null;
     }
 
-    private static (string, string)? ReadTemplate(JsonAt root)
+    private static (string, string)? ReadTemplate(JsonAt root, out List<(string, string)> others)
     {
+        others = [];
         if (root.Optional("chat_template") is not { } template)
             return null;
         if (template.Kind == JsonValueKind.String)
@@ -84,6 +99,8 @@ internal sealed record TokenizerConfig
         if (named.Count == 0)
             return null;
         int chosen = named.Count == 1 ? 0 : named.FindIndex(t => t.Name == "default");
+        if (chosen >= 0)
+            others = [.. named.Where((_, i) => i != chosen)];
         return chosen >= 0 ? (named[chosen].Source, template.File)
             : throw template.Error("TK009", "there are several chat templates and none is named 'default'; name one so, or put it into chat_template.jinja");
     }

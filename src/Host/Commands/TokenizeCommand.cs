@@ -12,7 +12,7 @@ internal static class TokenizeCommand
 {
     public static CliCommand Create()
     {
-        var model = new Option<string>("--model") { Description = "The model: its folder, or a weight file that the tokenizer lies beside", Required = true, HelpName = "path" };
+        var model = new Option<string>("--model") { Description = "The model: its folder, a GGUF file, or a weight file that the tokenizer lies beside", Required = true, HelpName = "path" };
         var text = new Option<string?>("--text") { Description = "The text" };
         var file = new Option<string?>("--file") { Description = "A UTF-8 file with the text" };
         var bare = new Option<bool>("--no-special") { Description = "Leave out what the tokenizer adds around a text (BOS, EOS)" };
@@ -22,7 +22,7 @@ internal static class TokenizeCommand
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, _) =>
         {
             string content = OneOf(parse.GetValue(text), parse.GetValue(file));
-            ITokenizer tokenizer = ModelTokenizer.Load(ModelPath.Folder(parse.GetRequiredValue(model))).Tokenizer;
+            ITokenizer tokenizer = ModelTokenizer.Open(parse.GetRequiredValue(model)).Tokenizer;
             IReadOnlyList<int> ids = tokenizer.Encode(content, addSpecial: !parse.GetValue(bare), parseSpecial: parse.GetValue(parsed));
             string[] texts = [.. ids.Select(id => tokenizer.Decode([id], skipSpecial: false))];
             context.Report(new { Count = ids.Count, Ids = ids, Pieces = texts }, output =>

@@ -1,9 +1,9 @@
 using Marrow.Adapters.RwkvPeft;
 using Marrow.Formats;
+using Marrow.Formats.Gguf;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
-using Marrow.Host.Models;
 
 namespace Marrow.Host.Inspecting;
 
@@ -11,16 +11,17 @@ namespace Marrow.Host.Inspecting;
 internal static class FileInspection
 {
     /// <summary>Looks at a file or folder.</summary>
-    /// <exception cref="MarrowException">IN001: nothing there that can be inspected; MP001: a kind of file that is not read.</exception>
+    /// <exception cref="MarrowException">IN001: nothing there that can be inspected.</exception>
     public static Inspection Of(string path, bool values, CancellationToken stopping)
     {
-        ModelPath.RefuseUnread(path);
         if (Directory.Exists(path))
         {
             return File.Exists(Path.Combine(path, "adapter_config.json")) ? AdapterInspection.Of(path, values, stopping)
                 : File.Exists(Path.Combine(path, "config.json")) || SafetensorsFolder.IsPresent(path) ? ModelInspection.Of(path, values, stopping)
                 : Folder(path, values, stopping);
         }
+        if (File.Exists(path) && GgufFile.IsGguf(path))
+            return ModelInspection.OfGguf(path, values, stopping);
         var found = new Inspection($"{Path.GetExtension(path).TrimStart('.')} file", path);
         using ModelWeights? weights = found.Try(() => ModelWeights.OfFile(path));
         if (weights is not null && RwkvPeftFile.IsPresent(weights.Tensors))

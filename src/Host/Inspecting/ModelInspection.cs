@@ -1,6 +1,9 @@
 using Marrow.Engine;
 using Marrow.Engine.Models;
 using Marrow.Formats;
+using Marrow.Formats.Gguf;
+using Marrow.Formats.Gguf.Architectures;
+using Marrow.Formats.Gguf.Tokenizers;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Rwkv;
@@ -58,6 +61,42 @@ internal static class ModelInspection
         return found;
     }
 
+    /// <summary>Looks at a GGUF file: every problem of its layout, then what it says of a model, its tokenizer, and whether they belong together.</summary>
+    public static Inspection OfGguf(string path, bool values, CancellationToken stopping)
+    {
+        IReadOnlyList<ModelFileException> problems = GgufFile.Examine(path);
+        using GgufFile? file = problems.Count == 0 ? GgufFile.Open(path) : null;
+        var found = new Inspection(file is { Tensors.Count: 0 } ? "GGUF vocabulary" : "GGUF model", path);
+        found.Problems.AddRange(problems.Select(p => new InspectionProblem(p.Code, p.Message)));
+        if (file is null)
+            return found;
+        GgufMetadata said = file.Values;
+        if (said.Text("general.name") is { } name)
+            found.Facts["name"] = name;
+        if (said.Integer(GgufFileType.Key) is { } number)
+            found.Facts["file type"] = GgufFileType.Of(number)?.Name ?? $"{number}, which is not known";
+        if (file.Files.Count > 1)
+            found.Facts["files"] = $"{file.Files.Count}, of which this is the first";
+        ModelConfig? config = null;
+        ITensorSource? official = null;
+        if (file.Tensors.Count > 0)
+        {
+            GgufArchitecture? architecture = found.Try(() => GgufArchitectures.Of(said));
+            config = architecture is null ? null : found.Try(() => architecture.ReadConfig(file, said));
+            official = config is null ? null : found.Try(() => architecture!.Official(file, config));
+        }
+        Describe(found, config);
+        if (GgufTokenizer.IsPresent(said))
+            Tokenizer(found, found.Try(() => GgufTokenizer.Read(said)), config);
+        else
+            found.Facts["tokenizer"] = "none";
+        found.Warnings.AddRange(file.Warnings);
+        found.Add(file, values, stopping);
+        if (official is not null)
+            Compare(found, official, config!);
+        return found;
+    }
+
     // An RWKV model's sizes are those of its tensors.
     private static ModelConfig? Sizes(Inspection found, ModelConfig? config, bool bare, ITensorSource tensors) =>
         bare ? found.Try(() => RwkvConfig.Of(tensors)) : config is RwkvConfig said ? found.Try(() => ModelConfigFile.Complete(said, tensors)) : config;
@@ -93,7 +132,12 @@ internal static class ModelInspection
             found.Warnings.Add("the folder has no tokenizer: only token ids (data.format tokens, --tokens) can be used with it");
             return;
         }
-        if (found.Try(() => ModelTokenizer.Load(path)) is not { } tokenizer)
+        Tokenizer(found, found.Try(() => ModelTokenizer.Load(path)), config);
+    }
+
+    private static void Tokenizer(Inspection found, ModelTokenizer? tokenizer, ModelConfig? config)
+    {
+        if (tokenizer is null)
             return;
         found.Warnings.AddRange(tokenizer.Warnings);
         int size = tokenizer.Tokenizer.VocabularySize;

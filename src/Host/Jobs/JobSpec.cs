@@ -34,7 +34,8 @@ public sealed record ModelSpec
         AlsoKnownAs = ["base_model", "model_name_or_path", "model_name", "model"])]
     public string Path { get; init; } = "";
 
-    [Key("Type of the frozen weights in memory; auto keeps what the file has.", Choices = ["auto", "fp32", "bf16", "fp16"],
+    [Key("Type of the frozen weights in memory; auto keeps what the file has, quantised blocks too. nf4, q8_0 and q4_k quantise the linear layers.",
+        Choices = ["auto", "fp32", "bf16", "fp16", "nf4", "q8_0", "q4_k"],
         AlsoKnownAs = ["torch_dtype", "precision"])]
     public string Dtype { get; init; } = "auto";
 

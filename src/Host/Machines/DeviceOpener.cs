@@ -69,7 +69,8 @@ internal sealed partial class DeviceOpener(ILogger<DeviceOpener> log)
             Tell($"{listing.Name} ({listing.Description}) is not used: {listing.WhyNot}");
     }
 
-    private void Tell(string line)
+    /// <summary>Says a warning, once.</summary>
+    public void Tell(string line)
     {
         if (told.Add(line))
             Warn(log, line);

@@ -21,7 +21,7 @@ internal sealed class LoadedModel : IDisposable
     private LoadedModel(Device device, ModelFolder folder, CausalModel model, bool owns)
     {
         (Device, Folder, Model, this.owns) = (device, folder, model, owns);
-        tokenizer = new Lazy<ModelTokenizer?>(() => TokenizerOf(folder));
+        tokenizer = new Lazy<ModelTokenizer?>(() => ModelTokenizer.Of(folder));
     }
 
     /// <summary>Where it computes.</summary>
@@ -52,12 +52,15 @@ internal sealed class LoadedModel : IDisposable
     /// <exception cref="MarrowException">Something about the files, or about the choice, is wrong.</exception>
     public static LoadedModel Open(ModelChoice choice, DeviceOpener devices)
     {
-        ModelFolder folder = ModelFolder.Open(ModelPath.Checked(choice.Path));
+        ModelFolder folder = ModelFolder.Open(choice.Path);
         Device? device = null;
         try
         {
             device = devices.Open(choice.Device);
-            return Open(folder, choice, device, owns: true);
+            LoadedModel loaded = Open(folder, choice, device, owns: true);
+            if (WeightTypes.Remark(loaded.Model, choice.Matrices) is { } remark)
+                devices.Tell(remark);
+            return loaded;
         }
         catch
         {
@@ -96,9 +99,6 @@ internal sealed class LoadedModel : IDisposable
     /// <summary>The tokenizer, for commands that cannot do without.</summary>
     /// <exception cref="MarrowException">TK013: the folder has none.</exception>
     public ModelTokenizer RequireTokenizer() => Tokenizer ?? ModelTokenizer.Load(Folder.Directory);
-
-    /// <summary>The tokenizer of a model folder; null where it has no file of one.</summary>
-    public static ModelTokenizer? TokenizerOf(ModelFolder folder) => folder.Tokenizer.Present.Any() ? ModelTokenizer.Load(folder.Directory) : null;
 
     /// <summary>What the texts and ids of a model are read by.</summary>
     public static ModelVocabulary VocabularyOf(ModelFolder folder, ModelTokenizer? tokenizer) =>

@@ -10,7 +10,7 @@ namespace Marrow.Host.Models;
 /// <param name="Path">The base model.</param>
 /// <param name="Device">Where to compute.</param>
 /// <param name="Adapter">An adapter folder or RWKV-PEFT file, or null.</param>
-/// <param name="Dtype">The type of the frozen weights in memory: auto, fp32 or bf16.</param>
+/// <param name="Dtype">The type of the frozen weights in memory: auto, fp32, bf16, nf4, q8_0 or q4_k.</param>
 /// <param name="Activations">The type of activations: auto, fp32 or bf16.</param>
 /// <param name="AdapterAlpha">LoRA's alpha, where the adapter is an RWKV-PEFT file, which does not hold it.</param>
 internal sealed record ModelChoice(string Path, DeviceChoice Device, string? Adapter = null, string Dtype = "auto", string Activations = "auto",
@@ -27,7 +27,10 @@ internal sealed record ModelChoice(string Path, DeviceChoice Device, string? Ada
         "auto" => null,
         "fp32" => DType.F32,
         "bf16" => DType.BF16,
-        _ => throw new MarrowException("MP003", $"dtype {Echo.Quote(Dtype)}: weights in memory are fp32 or bf16 in this version; use one of these, or auto"),
+        "nf4" => DType.NF4,
+        "q8_0" => DType.Q8_0,
+        "q4_k" => DType.Q4_K,
+        _ => throw new MarrowException("MP003", $"dtype {Echo.Quote(Dtype)}: weights in memory are fp32, bf16, or quantised (nf4, q8_0, q4_k) in this version; use one of these, or auto"),
     };
 
     /// <summary>The type of activations on a device with these capabilities (null for the CPU) and weight matrices of a type.</summary>

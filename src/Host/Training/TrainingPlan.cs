@@ -88,13 +88,13 @@ internal sealed class TrainingPlan : IDisposable
             // A look at the plan takes no folder; who wants to train hears of it then and now.
             warnings.Add(e.Message);
         }
-        ModelFolder folder = ModelFolder.Open(ModelPath.Checked(choice.Path));
+        ModelFolder folder = ModelFolder.Open(choice.Path);
         Device? device = null;
         try
         {
             warnings.AddRange(folder.Warnings);
-            ModelTokenizer? tokenizer = LoadedModel.TokenizerOf(folder);
-            (long all, long trained, int? layers) = Layout(folder, job.Spec, warnings);
+            ModelTokenizer? tokenizer = ModelTokenizer.Of(folder);
+            (long all, long bytes, long trained, int? layers) = Layout(folder, job.Spec, given, warnings);
             TrainingData data = TrainingData.Load(job.Spec, LoadedModel.VocabularyOf(folder, tokenizer), stopping);
             device = dryRun ? null : devices.Open(choice.Device);
             DeviceListing place = device is null ? devices.Find(choice.Device)
@@ -108,7 +108,7 @@ internal sealed class TrainingPlan : IDisposable
                 BaseValues = all,
                 TrainedValues = trained,
                 AdaptedLayers = layers,
-                Memory = Estimate(folder, matrices, activations, trained, job.Spec, data),
+                Memory = Estimate(folder, matrices, bytes, activations, trained, job.Spec, data),
                 Place = place,
                 Device = device,
                 Choice = choice,
@@ -163,18 +163,21 @@ internal sealed class TrainingPlan : IDisposable
     }
 
     /// <summary>Builds the model and what is trained of it without values, which also checks that they belong together.</summary>
-    private static (long All, long Trained, int? Layers) Layout(ModelFolder folder, JobSpec job, List<string> warnings)
+    private static (long All, long Bytes, long Trained, int? Layers) Layout(ModelFolder folder, JobSpec job, DType? matrices, List<string> warnings)
     {
         using var device = new LayoutDevice();
-        using CausalModel model = ModelLoader.Build(device, folder.Config, (_, shape) => new Tensor(device, shape));
+        using CausalModel model = ModelLoader.Build(device, folder.Config, (name, shape) =>
+            new Tensor(device, shape, WeightTypes.InMemory(folder.Config, name, shape, folder.Tensors.Tensors.TryGetValue(name, out TensorInfo? info) ? info.DType : DType.F32, matrices)));
+        if (WeightTypes.Remark(model, matrices) is { } remark)
+            warnings.Add(remark);
         if (job.Training.SegmentLength is not null)
             Trainer.RequireCarriedState(model);
-        long all = model.Weights.Sum(w => w.Value.Shape.Count);
+        long all = model.Weights.Sum(w => w.Value.Shape.Count), bytes = model.WeightBytes;
         using FineTuning tuning = Tuning.Of(model, job, warnings);
-        return (all, tuning.Parameters.Count, (tuning as AdaptedModel)?.Layers.Count);
+        return (all, bytes, tuning.Parameters.Count, (tuning as AdaptedModel)?.Layers.Count);
     }
 
-    private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, DType activations, long trained, JobSpec job, TrainingData data)
+    private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, long weightBytes, DType activations, long trained, JobSpec job, TrainingData data)
     {
         int batch = Math.Min(job.Training.BatchSize, data.Train.Count), row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
         // In segments only a segment of each sequence is in memory, and the state of those that go on.
@@ -184,8 +187,8 @@ internal sealed class TrainingPlan : IDisposable
         // Packed rows hold examples of the usual length.
         int sequences = job.Data.Packing && !carries ? (int)Math.Max(1, (long)tokens * data.Train.Count / data.Train.Tokens) : batch;
         var estimate = MemoryEstimate.For(folder.Config, matrices, trained, tokens, job.Training.ActivationCheckpointing, activations, sequences, carries);
-        // Trained weights take the place of the base's.
-        return job.Adapter.Method == "full" ? estimate with { Weights = 0 } : estimate;
+        // Each weight has a type of its own. Trained weights take the place of the base's.
+        return estimate with { Weights = job.Adapter.Method == "full" ? 0 : weightBytes };
     }
 
     private void Judge(List<string> warnings)
@@ -193,7 +196,7 @@ internal sealed class TrainingPlan : IDisposable
         if (Memory.Total > Room.TotalBytes)
             throw new MarrowException("ME001", $"training would take about {Quantity.Bytes(Memory.Total)} (weights {Quantity.Bytes(Memory.Weights)}, trained values {Quantity.Bytes(Memory.Trainable)}, "
                 + $"activations {Quantity.Bytes(Memory.Activations)}), and {Room.Where} may use {Quantity.Bytes(Room.TotalBytes)}; lower training.batch_size or {(Folder.Config is RwkvConfig ? "training.segment_length" : "data.max_length")}, "
-                + "set training.activation_checkpointing: true or model.dtype: bf16, or take a smaller model");
+                + "set training.activation_checkpointing: true, model.dtype: bf16 or nf4, or take a smaller model");
         if (Memory.Total > Room.FreeBytes)
             warnings.Add($"training takes about {Quantity.Bytes(Memory.Total)}, and {Quantity.Bytes(Room.FreeBytes.Value)} are free now; close other programs or lower training.batch_size");
         if (Data.Train.LongestLength > Folder.Config.MaxPositions)

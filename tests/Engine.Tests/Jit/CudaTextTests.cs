@@ -42,6 +42,29 @@ public sealed class CudaTextTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public void Kernels_that_read_blocks_compile()
+    {
+        foreach (IGrouping<int, (string Kernel, string Parameter)> group in EngineKernels.OfBlocks.GroupBy(k => EngineKernels.All[k.Kernel].Lanes))
+        {
+            var text = new StringBuilder(Prelude.Of(Cuda, group.Key));
+            int count = 0;
+            foreach ((string name, string parameter) in group)
+            {
+                // The functions are the same in every kernel: one sees all of them.
+                foreach (DType block in name == "Casting.CastKernel" ? BlockElements.All : [DType.Q8_0, DType.Q4_K])
+                {
+                    string body = EngineKernels.Body(EngineKernels.All[name], DType.BF16, parameter, block, Cuda).Replace("extern \"C\" __global__", "__global__", StringComparison.Ordinal);
+                    text.Append(CultureInfo.InvariantCulture, $"namespace variant_{count++} {{ /* {name} {block} */\n{body}\n}}\n");
+                }
+            }
+            if (Compile(text.ToString(), "") is not { } ptx)
+                return;
+            Assert.Equal(count, Regex.Count(ptx, @"\.visible \.entry"));
+            Assert.Equal([], Regex.Matches(ptx, @"__local_depot\d+\[\d+\];").Select(m => $"{group.Key} lanes: {m.Value}"));
+        }
+    }
+
+    [Fact]
     public void Adversarial_programs_compile()
     {
         var text = new StringBuilder(Prelude.Of(Cuda, 32));

@@ -22,6 +22,17 @@ internal static class EngineKernels
     public static string Body(Kernel kernel, DType element, Dialect dialect) =>
         KernelTranslator.Print(kernel, [.. kernel.Parameters.Select(_ => element)], Constants(kernel), kernel.Lanes, dialect).Body;
 
+    /// <summary>As <see cref="Body(Kernel, DType, Dialect)"/>, with one parameter's view of another type.</summary>
+    public static string Body(Kernel kernel, DType element, string parameter, DType block, Dialect dialect) =>
+        KernelTranslator.Print(kernel, [.. kernel.Parameters.Select(p => p.Name == parameter ? block : element)], Constants(kernel), kernel.Lanes, dialect).Body;
+
+    /// <summary>The kernels that read weights, with the parameter that may be block-quantised.</summary>
+    public static readonly (string Kernel, string Parameter)[] OfBlocks =
+    [
+        ("MatMul.PanelKernel", "b"), ("MatMul.PanelKernel", "a"), ("MatMul.TiledKernel", "b"), ("MatMul.TiledKernel", "a"), ("MatMul.TensorKernel", "b"), ("MatMul.TensorKernel", "a"),
+        ("MatMul.VectorKernel", "w"), ("EmbeddingNode.GatherKernel", "from"), ("BoneLinearNode.WeightKernel", "w"), ("BatLinearNode.WeightKernel", "ws"), ("Casting.CastKernel", "from"),
+    ];
+
     private static ulong[] Constants(Kernel kernel) => [.. kernel.Parameters.Select(p => (ulong)(p.GetCustomAttribute<ConstAttribute>()?.Typical ?? 0))];
 
     private static SortedDictionary<string, Kernel> Find()

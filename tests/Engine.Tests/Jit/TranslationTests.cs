@@ -49,6 +49,25 @@ public sealed class TranslationTests(ITestOutputHelper output)
         }
     }
 
+    [Fact]
+    public void Kernels_that_read_weights_translate_for_every_block_type()
+    {
+        foreach ((string name, string parameter) in EngineKernels.OfBlocks)
+        {
+            Kernel kernel = EngineKernels.All[name];
+            foreach (Dialect dialect in (Dialect[])[OpenCl, Cuda])
+            {
+                foreach (DType block in BlockElements.All)
+                {
+                    string body = EngineKernels.Body(kernel, DType.F32, parameter, block, dialect);
+                    // Behind the functions that decode.
+                    Assert.Matches($@"load4?_{block}\(", body[body.IndexOf($"BLOCK_ELEMENT({block})", StringComparison.Ordinal)..]);
+                    Assert.DoesNotContain("goto", body, StringComparison.Ordinal);
+                }
+            }
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Golden))]
     public void The_text_is_the_one_that_was_reviewed(string name)

@@ -9,6 +9,7 @@ using Marrow.Formats;
 using Marrow.Formats.Datasets;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Numerics.Blocks;
 using Marrow.Formats.Safetensors;
 using Xunit.Abstractions;
 
@@ -47,6 +48,47 @@ public sealed class LlamaFixtureTests(KernelDevices devices, ITestOutputHelper o
         Evaluation evaluation = evaluator.Run(data);
         Assert.Equal(35, evaluation.Targets);
         Assert.Equal((number.ValueKind == JsonValueKind.Object ? number.GetProperty("loss_f64") : number).GetDouble(), evaluation.Loss, 1e-5);
+    }
+
+    // Rows of 64 are whole blocks; those of 176 stay fp32.
+    [Theory]
+    [InlineData("opencl", DType.Q8_0, DType.F32)]
+    [InlineData("opencl", DType.NF4, DType.F32)]
+    [InlineData("opencl", DType.Q8_0, DType.BF16)]
+    [InlineData("cuda", DType.Q8_0, DType.F32)]
+    [InlineData("cuda", DType.NF4, DType.F32)]
+    [InlineData("cuda", DType.Q8_0, DType.BF16)]
+    public void Quantised_matrices_give_the_logits_of_the_cpu(string kind, DType type, DType activations)
+    {
+        if (!Fixtures.Find(output, "llama_a", out string root) || !devices.Find(output, kind, out Device device) || !devices.Find(output, "cpu", out Device cpu))
+            return;
+        using CausalModel model = Load(device, root, "model"), host = Load(cpu, root, "model"), plain = Load(cpu, root, "model");
+        Assert.Equal(2 + 2 * 6, Quantise(model, type));
+        Quantise(host, type);
+        TokenDataset data = Batch(root);
+        using Tape tape = new(device) { ActivationType = activations }, hostTape = new(cpu), plainTape = new(cpu);
+        float[] got = model.Logits(tape, Tiny.Batch(data, 0, 1)).ToArray(), want = host.Logits(hostTape, Tiny.Batch(data, 0, 1)).ToArray(), exact = plain.Logits(plainTape, Tiny.Batch(data, 0, 1)).ToArray();
+        Compare.Largest(want, got, activations == DType.F32 ? 1e-4 : Bf16Limit * want.Max(MathF.Abs));
+        // It is not the stored model that was computed.
+        Assert.True(exact.Zip(want, (a, b) => Math.Abs(a - b)).Max() > 1e-3);
+        using Evaluator evaluator = new(model, 2), hostEvaluator = new(host, 2);
+        Assert.Equal(hostEvaluator.Run(data).Loss, evaluator.Run(data).Loss, 1e-5);
+    }
+
+    private static int Quantise(CausalModel model, DType type)
+    {
+        BlockFormat format = BlockFormats.Of(type);
+        int count = 0;
+        foreach (Layers.Weight weight in model.Weights.Where(w => w.Value.Shape.Rank == 2 && w.Value.Shape.Last % format.Elements == 0))
+        {
+            var bytes = new byte[type.Bytes(weight.Value.Shape.Count)];
+            format.Encode!(weight.Value.ToArray(), bytes);
+            var blocks = new Tensor(model.Device, weight.Value.Shape, type);
+            blocks.Upload<byte>(bytes);
+            weight.Replace(blocks);
+            count++;
+        }
+        return count;
     }
 
     [Fact]

@@ -61,7 +61,7 @@ public class InputErrorTests
         Refuse(folder, "model.device=opencl:99", "DV002", "opencl:99", "marrow doctor");
         Refuse(folder, "model.device=gpu", "JB007", "cuda:n");
         Refuse(folder, "model.activations=bf16", "MP004", "fp32");
-        Refuse(folder, "model.dtype=fp16", "MP003", "bf16");
+        Refuse(folder, "model.dtype=fp16", "MP003", "bf16", "nf4");
     }
 
     [Fact]

@@ -7,6 +7,9 @@ namespace Marrow.Formats.Gguf.Tokenizers;
 /// <summary>The tokenizer in a GGUF file's metadata (spec/formats.md §7.2 to §7.4, §7.7): byte-level BPE, sentencepiece's BPE and RWKV World.</summary>
 public static class GgufTokenizer
 {
+    /// <summary>Whether a file holds a tokenizer; some have their ids alone.</summary>
+    public static bool IsPresent(GgufMetadata values) => values.Text(TokenizerKeys.Model) is not (null or "none" or "no_vocab");
+
     /// <summary>Reads the tokenizer with its special ids, stop ids and chat template.</summary>
     /// <exception cref="ModelFileException">
     /// GV001 to GV006: the vocabulary is damaged; GV007: a tokenizer model or pre-tokenizer that is not known; GG030, GG031: a value of the wrong type.

@@ -8,7 +8,7 @@ internal static class Q5_0
 {
     private const int Elements = 32, Bytes = 22;
 
-    public static BlockFormat Format { get; } = new(DType.Q5_0, "Q5_0", 6, Elements, Bytes) { Decode = Decode };
+    public static BlockFormat Format { get; } = new(DType.Q5_0, "Q5_0", 6, Elements, Bytes) { Decode = Decode, Encode = Encode };
 
     private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
     {
@@ -19,6 +19,19 @@ internal static class Q5_0
             Vector128<byte> q = Sixteen.Load(blocks[6..]);
             Sixteen.Scaled((Sixteen.Low(q) | Sixteen.Bits(fifth, 16)).AsSByte() - Vector128.Create((sbyte)16), d, values);
             Sixteen.Scaled((Sixteen.High(q) | Sixteen.Bits(fifth >> 16, 16)).AsSByte() - Vector128.Create((sbyte)16), d, values[16..]);
+        }
+    }
+
+    private static void Encode(ReadOnlySpan<float> values, Span<byte> blocks)
+    {
+        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        {
+            float d = SixteenCodes.Largest32(values) / -16, inverse = SixteenCodes.Inverse(d);
+            Vector128<byte> top = Vector128.Create((byte)31);
+            Vector128<byte> low = Vector128.Min(SixteenCodes.Truncated(values, 0, inverse, 16.5f), top);
+            Vector128<byte> high = Vector128.Min(SixteenCodes.Truncated(values[16..], 0, inverse, 16.5f), top);
+            SixteenCodes.Half(blocks, d);
+            SixteenCodes.FiveBits(low, high, blocks[2..]);
         }
     }
 }

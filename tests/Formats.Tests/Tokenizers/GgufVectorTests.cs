@@ -1,0 +1,109 @@
+using Marrow.Formats.Gguf;
+using Marrow.Formats.Gguf.Tokenizers;
+using Marrow.Formats.Tokenizers;
+using Xunit.Abstractions;
+
+namespace Marrow.Formats.Tests.Tokenizers;
+
+public class GgufVectorTests(ITestOutputHelper output)
+{
+    private GgufMetadata? Values(string name)
+    {
+        if (!Fixtures.Find(output, $"tokenizers/ggml-vocab-{name}.gguf", out string path))
+            return null;
+        using GgufFile file = GgufFile.Open(path);
+        return file.Values;
+    }
+
+    [Theory]
+    [InlineData("deepseek-llm")]
+    [InlineData("falcon")]
+    [InlineData("gpt-2")]
+    [InlineData("llama-spm")]
+    [InlineData("phi-3")]
+    public void Answers_all_vectors(string name)
+    {
+        if (Values(name) is not { } values || VectorFiles.Find(output, name) is not { } cases)
+            return;
+        ITokenizer tokenizer = GgufTokenizer.Read(values).Tokenizer;
+        foreach ((string text, int[] ids) in cases)
+        {
+            Assert.Equal(ids, tokenizer.Encode(text, addSpecial: false, parseSpecial: false));
+            Assert.Equal(text, tokenizer.Decode(ids, skipSpecial: false));
+        }
+    }
+
+    [Theory]
+    [InlineData("deepseek-llm")]
+    [InlineData("gpt-2")]
+    [InlineData("llama-spm")]
+    public void Any_text_comes_back(string name)
+    {
+        if (Values(name) is not { } values)
+            return;
+        ITokenizer tokenizer = GgufTokenizer.Read(values).Tokenizer;
+        var random = new Random(31);
+        for (int n = 0; n < 400; n++)
+        {
+            // U+2581 itself is indistinguishable from a space.
+            string text = RandomText.Next(random, 60).Replace('\u2581', 'x') + (n % 3 == 0 ? " 👩‍👩‍👧‍👦 é e\u0301 漢字かな\r\n\n  한국어\t" : "");
+            IReadOnlyList<int> ids = tokenizer.Encode(text, addSpecial: false, parseSpecial: false);
+            Assert.Equal(text, tokenizer.Decode(ids, skipSpecial: false));
+            IStreamingDecoder stream = tokenizer.CreateStreamingDecoder(skipSpecial: false);
+            Assert.Equal(text, string.Concat(ids.Select(stream.Push)) + stream.Flush());
+        }
+    }
+
+    [Fact]
+    public void A_byte_that_the_vocabulary_lacks_is_told()
+    {
+        if (Values("falcon") is { } values)
+            Assert.Equal("TK012", Assert.Throws<MarrowException>(() => GgufTokenizer.Read(values).Tokenizer.Encode("\U000A0000", false, false)).Code);
+    }
+
+    [Theory]
+    [InlineData("deepseek-llm")]
+    [InlineData("falcon")]
+    [InlineData("gpt-2")]
+    [InlineData("llama-spm")]
+    [InlineData("phi-3")]
+    public void A_megabyte_of_one_letter(string name)
+    {
+        if (Values(name) is not { } values)
+            return;
+        ITokenizer tokenizer = GgufTokenizer.Read(values).Tokenizer;
+        foreach (string text in (string[])[new string('a', 1 << 20), new string(' ', 1 << 20) + "a", new string('<', 1 << 20), new string('你', 1 << 18)])
+        {
+            var watch = System.Diagnostics.Stopwatch.StartNew();
+            IReadOnlyList<int> ids = tokenizer.Encode(text, addSpecial: false, parseSpecial: true);
+            output.WriteLine($"{ids.Count} tokens in {watch.ElapsedMilliseconds} ms");
+            Assert.Equal(text, tokenizer.Decode(ids, skipSpecial: false));
+        }
+    }
+
+    [Fact]
+    public void Roles_and_flags()
+    {
+        if (Values("llama-spm") is not { } llama || Values("phi-3") is not { } phi || Values("deepseek-llm") is not { } deepSeek)
+            return;
+        ModelTokenizer model = GgufTokenizer.Read(llama);
+        Assert.Equal((1, 2, null, 0), (model.BosId, model.EosId, model.PadId, model.UnkId));
+        Assert.Equal([2], model.StopIds);
+        Assert.Equal([1, 15043], model.Tokenizer.Encode("Hello", addSpecial: true, parseSpecial: false));
+        Assert.Equal([1, 15043, 2, 15043], model.Tokenizer.Encode("<s>Hello</s>Hello", addSpecial: false, parseSpecial: true));
+        Assert.DoesNotContain(1, model.Tokenizer.Encode("<s>Hello</s>", addSpecial: false, parseSpecial: false));
+
+        model = GgufTokenizer.Read(phi);
+        Assert.Equal((1, 32000, 32000, 0), (model.BosId, model.EosId, model.PadId, model.UnkId));
+        Assert.Equal([32000, 32007], model.StopIds);
+        string prompt = model.ChatTemplate!.Render([new("user", "Hello")], addGenerationPrompt: true);
+        Assert.Equal("<s><|user|>\nHello<|end|>\n<|assistant|>\n", prompt);
+        // The tokens take the line ends behind them.
+        Assert.Equal([1, 32010, 15043, 32007, 32001], model.Tokenizer.Encode(prompt, addSpecial: false, parseSpecial: true));
+
+        model = GgufTokenizer.Read(deepSeek);
+        Assert.Equal((100000, 100001, 100001, null), (model.BosId, model.EosId, model.PadId, model.UnkId));
+        Assert.Equal(100000, model.Tokenizer.Encode("a", addSpecial: true, parseSpecial: false)[0]);
+        Assert.Equal([100002], model.Tokenizer.Encode("ø", addSpecial: false, parseSpecial: false));
+    }
+}

@@ -11,7 +11,7 @@ namespace Marrow.Formats;
 /// <param name="Write">Puts exactly the tensor's little-endian bytes into the stream.</param>
 public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long> Shape, Action<Stream> Write)
 {
-    private const int PieceElements = 1 << 14;
+    private const int PieceElements = 1 << 14, CopyBytes = 1 << 20;
 
     /// <summary>The number of elements.</summary>
     public long Count => Shape.Aggregate(1L, (n, d) => checked(n * d));
@@ -56,13 +56,20 @@ public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long>
         TensorInfo info = source.Require(name);
         return new(newName ?? name, info.DType, info.Shape, stream =>
         {
-            byte[] buffer = new byte[Math.Min(1 << 20, info.ByteLength)];
-            for (long at = 0; at < info.ByteLength;)
+            byte[] buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(CopyBytes, info.ByteLength));
+            try
             {
-                Span<byte> piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, info.ByteLength - at));
-                source.Read(name, at, piece);
-                stream.Write(piece);
-                at += piece.Length;
+                for (long at = 0; at < info.ByteLength;)
+                {
+                    Span<byte> piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, info.ByteLength - at));
+                    source.Read(name, at, piece);
+                    stream.Write(piece);
+                    at += piece.Length;
+                }
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
             }
         });
     }

@@ -25,11 +25,6 @@ internal sealed class CastStream : SinkStream
     public CastStream(TensorPieces pieces, DType from, DType to, Stream target, Conversion convert, Action<long>? progress)
     {
         (_pieces, _from, _to, _target, _convert, _progress) = (pieces, from, to, target, convert, progress);
-        if (from == to)
-        {
-            _pieceBytes = pieces.PieceBytes;
-            return;
-        }
         // As many whole chunks as keep both types within the bounds of a piece.
         long chunk = Math.Max(from.Bytes(TensorPieces.Chunk), to.Bytes(TensorPieces.Chunk));
         _elements = (int)Math.Max(1, pieces.PieceBytes / chunk) * TensorPieces.Chunk;
@@ -77,7 +72,7 @@ internal sealed class CastStream : SinkStream
     {
         TensorPieces.Lane lane = _pieces.Lanes[_lane];
         int bytes = _filled;
-        Task<ReadOnlyMemory<byte>> made = _from == _to ? Task.FromResult<ReadOnlyMemory<byte>>(lane.Stored(bytes).AsMemory(0, bytes)) : Made(lane, bytes);
+        Task<ReadOnlyMemory<byte>> made = Made(lane, bytes);
         lane.Made = made;
         lane.Written = _last = PutAfter(_last, made);
         _lane = (_lane + 1) % _pieces.Lanes.Length;

@@ -39,6 +39,13 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
 
     private void Write(Stream target)
     {
+        if (type == original.DType)
+        {
+            // Both ends are the page cache: other threads and larger pieces would only spoil the processor's.
+            using var counted = new CountedStream(target, Progress);
+            original.Write(counted);
+            return;
+        }
         (_error, _norm, _overflows, _same) = (0, 0, 0, true);
         using (var stream = new CastStream(pieces, original.DType, type, target, Convert, Progress))
         {
@@ -116,6 +123,17 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
             if (float.IsFinite(value) && MathF.Abs(value) >= limit)
                 count++;
         return count;
+    }
+
+    /// <summary>Passes bytes on and tells of them.</summary>
+    private sealed class CountedStream(Stream target, Action<long>? progress) : SinkStream
+    {
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            target.Write(buffer);
+            Position += buffer.Length;
+            progress?.Invoke(buffer.Length);
+        }
     }
 
     private static ReadOnlySpan<byte> Part(DType type, ReadOnlySpan<byte> piece, int first, int count) => piece.Slice((int)type.Bytes(first), (int)type.Bytes(count));

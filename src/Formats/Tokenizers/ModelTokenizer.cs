@@ -89,15 +89,20 @@ public sealed class ModelTokenizer
     private static ModelTokenizer LoadWorld(string folder, TokenizerFiles files, string path)
     {
         TokenizerConfig config = TokenizerConfig.Read(files);
-        WorldVocabulary vocabulary = WorldVocabulary.Read(path);
-        var tokenizer = new WorldTokenizer(vocabulary);
-        if (config.SpecialTokens.TryGetValue("bos_token", out string? text) && text.Length > 0 && tokenizer.IdOf(text) is null)
-            tokenizer = new WorldTokenizer(vocabulary, text);
+        WorldTokenizer tokenizer = World(WorldVocabulary.Read(path), config);
         IChatTemplate template = config.ChatTemplate is { } found
             ? new WorldChatTemplate(new JinjaChatTemplate(found.Source, found.File, config.SpecialTokens)) : WorldChatTemplate.BuiltIn(tokenizer.EndText);
         return new ModelTokenizer(tokenizer, FolderTokenizer.ReadStopIds(folder, WorldTokenizer.EndOfText), padId: WorldTokenizer.EndOfText, unkId: null, template)
         {
             Warnings = tokenizer.Warnings,
         };
+    }
+
+    /// <summary>The World tokenizer; the configuration's bos_token is the text of id 0 where it is no token.</summary>
+    internal static WorldTokenizer World(WorldVocabulary vocabulary, TokenizerConfig config)
+    {
+        var tokenizer = new WorldTokenizer(vocabulary);
+        return config.SpecialTokens.TryGetValue("bos_token", out string? text) && text.Length > 0 && tokenizer.IdOf(text) is null
+            ? new WorldTokenizer(vocabulary, text) : tokenizer;
     }
 }

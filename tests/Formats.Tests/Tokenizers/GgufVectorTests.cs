@@ -1,5 +1,6 @@
 using Marrow.Formats.Gguf;
 using Marrow.Formats.Gguf.Tokenizers;
+using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Tokenizers;
 using Xunit.Abstractions;
 
@@ -105,5 +106,92 @@ public class GgufVectorTests(ITestOutputHelper output)
         Assert.Equal((100000, 100001, 100001, null), (model.BosId, model.EosId, model.PadId, model.UnkId));
         Assert.Equal(100000, model.Tokenizer.Encode("a", addSpecial: true, parseSpecial: false)[0]);
         Assert.Equal([100002], model.Tokenizer.Encode("ø", addSpecial: false, parseSpecial: false));
+    }
+
+    [Theory]
+    [InlineData("deepseek-llm")]
+    [InlineData("falcon")]
+    [InlineData("gpt-2")]
+    [InlineData("llama-spm")]
+    [InlineData("phi-3")]
+    public void Written_as_a_folder_and_back(string name)
+    {
+        if (Values(name) is not { } values || VectorFiles.Find(output, name) is not { } cases)
+            return;
+        ModelTokenizer first = GgufTokenizer.Read(values);
+        using var folder = new TemporaryFolder();
+        IReadOnlyList<string> written = GgufTokenizer.WriteFiles(values, folder.Path);
+        Assert.Contains(folder["tokenizer.json"], written);
+        Same(first, ModelTokenizer.Load(folder.Path), cases);
+
+        // The folder as GGUF again has the same tokens.
+        var again = new GgufMetadata("again.gguf");
+        again.Set("general.name", values.Text("general.name")!);
+        int rows = values.Strings("tokenizer.ggml.tokens")!.Length;
+        Assert.Empty(GgufTokenizer.Write(TokenizerFiles.Find(folder.Path), rows, again));
+        Assert.Equal(values.Text("tokenizer.ggml.model"), again.Text("tokenizer.ggml.model"));
+        Assert.Equal(values.Text("tokenizer.ggml.pre"), again.Text("tokenizer.ggml.pre"));
+        Assert.Equal(values.Strings("tokenizer.ggml.tokens"), again.Strings("tokenizer.ggml.tokens"));
+        Assert.Equal(values.Strings("tokenizer.ggml.merges"), again.Strings("tokenizer.ggml.merges"));
+        Same(first, GgufTokenizer.Read(again), cases);
+
+        if (!File.Exists(folder["tokenizer.model"]))
+            return;
+        File.Delete(folder["tokenizer.json"]);
+        Same(first, ModelTokenizer.Load(folder.Path), cases);
+        var fromModel = new GgufMetadata("model.gguf");
+        fromModel.Set("general.name", values.Text("general.name")!);
+        Assert.Empty(GgufTokenizer.Write(TokenizerFiles.Find(folder.Path), rows, fromModel));
+        Assert.Equal(values.Strings("tokenizer.ggml.tokens"), fromModel.Strings("tokenizer.ggml.tokens"));
+        Same(first, GgufTokenizer.Read(fromModel), cases);
+    }
+
+    private static void Same(ModelTokenizer expected, ModelTokenizer actual, List<(string Text, int[] Ids)> cases)
+    {
+        Assert.Equal((expected.BosId, expected.EosId, expected.PadId, expected.UnkId), (actual.BosId, actual.EosId, actual.PadId, actual.UnkId));
+        Assert.Equal(expected.StopIds, actual.StopIds);
+        ChatMessage[] talk = [new("user", "Hello"), new("assistant", "So so.")];
+        Assert.Equal(expected.ChatTemplate?.Render(talk, true), actual.ChatTemplate?.Render(talk, true));
+        foreach ((string text, int[] ids) in cases)
+        {
+            Assert.Equal(ids, actual.Tokenizer.Encode(text, addSpecial: false, parseSpecial: false));
+            Assert.Equal(expected.Tokenizer.Encode(text, addSpecial: true, parseSpecial: true), actual.Tokenizer.Encode(text, addSpecial: true, parseSpecial: true));
+        }
+        var random = new Random(77);
+        for (int n = 0; n < 300; n++)
+        {
+            string text = RandomText.Next(random, 40, astral: false) + (n % 5 == 0 ? "<s>x</s> <|end|>\n <|endoftext|>y" : "");
+            IReadOnlyList<int> ids = expected.Tokenizer.Encode(text, addSpecial: true, parseSpecial: true);
+            Assert.Equal(ids, actual.Tokenizer.Encode(text, addSpecial: true, parseSpecial: true));
+            Assert.Equal(expected.Tokenizer.Decode(ids, skipSpecial: true), actual.Tokenizer.Decode(ids, skipSpecial: true));
+        }
+    }
+
+    [Fact]
+    public void Qwen3_from_its_folder_and_back()
+    {
+        if (!Fixtures.Find(output, "tokenizers/qwen3-tokenizer.json", out string path) || VectorFiles.Find(output, "qwen2") is not { } cases)
+            return;
+        using var folder = new TemporaryFolder();
+        File.Copy(path, folder["tokenizer.json"]);
+        File.Copy(path.Replace("tokenizer.json", "tokenizer_config.json", StringComparison.Ordinal), folder["tokenizer_config.json"]);
+        ModelTokenizer model = ModelTokenizer.Load(folder.Path);
+        var values = new GgufMetadata("qwen3.gguf");
+        Assert.Empty(GgufTokenizer.Write(TokenizerFiles.Find(folder.Path), 151936, values));
+        Assert.Equal(("gpt2", "qwen2", 151936), (values.Text("tokenizer.ggml.model"), values.Text("tokenizer.ggml.pre"), values.Strings("tokenizer.ggml.tokens")!.Length));
+        ModelTokenizer read = GgufTokenizer.Read(values);
+        // Files do not say the ends of generation that are found by their texts.
+        Assert.Equal([151645, 151643], read.StopIds);
+        model = new ModelTokenizer(model.Tokenizer, read.StopIds, model.PadId, model.UnkId, model.ChatTemplate);
+        Same(model, read, cases);
+
+        using var back = new TemporaryFolder();
+        GgufTokenizer.WriteFiles(values, back.Path);
+        Same(model, ModelTokenizer.Load(back.Path), cases);
+
+        MarrowException error = Assert.Throws<ModelFileException>(() => GgufTokenizer.Write(TokenizerFiles.Find(folder.Path), 151668, new GgufMetadata("x")));
+        Assert.Equal("TK018", error.Code);
+        Assert.Contains("151669", error.Message, StringComparison.Ordinal);
+        Assert.Contains("151668", error.Message, StringComparison.Ordinal);
     }
 }

@@ -1,4 +1,5 @@
 using Marrow.Formats.ChatTemplates;
+using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Tokenizers;
 using Marrow.Formats.Tokenizers.PostProcessors;
 
@@ -26,6 +27,38 @@ public static class GgufTokenizer
             "rwkv" => GgufWorld.Read(values),
             _ => throw values.Error("GV007", TokenizerKeys.Model, $"is {Echo.Quote(model)}; gpt2, llama and rwkv are supported here"),
         };
+    }
+
+    /// <summary>
+    /// Puts a folder's tokenizer into the metadata: tokenizer.json (byte-level BPE as "gpt2", sentencepiece-like BPE as "llama"), tokenizer.model, or a World
+    /// vocabulary. The vocabulary gets one entry for each row of the model's embeddings. What cannot be carried is refused.
+    /// </summary>
+    /// <param name="files">The folder's files.</param>
+    /// <param name="vocabularySize">The rows of the embeddings.</param>
+    /// <param name="values">Gets the keys tokenizer.*; general.name, where it is there, is read.</param>
+    /// <param name="pre">The value of tokenizer.ggml.pre, where the pre-tokenizer of tokenizer.json is not one that is recognised.</param>
+    /// <returns>Differences that a user should know of, one sentence each.</returns>
+    /// <exception cref="MarrowException">
+    /// TK016 the pre-tokenizer has no name in GGUF; TK017 something else cannot be carried; TK018 more tokens than rows; and the errors of <see cref="ModelTokenizer.Load"/>.
+    /// </exception>
+    public static IReadOnlyList<string> Write(TokenizerFiles files, int vocabularySize, GgufMetadata values, string? pre = null)
+    {
+        ArgumentNullException.ThrowIfNull(files);
+        ArgumentNullException.ThrowIfNull(values);
+        return new GgufTokenizerWriter(files, vocabularySize, values).Write(pre);
+    }
+
+    /// <summary>
+    /// Writes the tokenizer as files of a Hugging Face folder: tokenizer.json and tokenizer_config.json; of a sentencepiece vocabulary tokenizer.model too (and
+    /// no tokenizer.json where a merge list cannot say what the scores say); of World the vocabulary's text file. Where generation has several ends,
+    /// generation_config.json names them. Rows that only fill the vocabulary up are left out.
+    /// </summary>
+    /// <returns>The paths of the files.</returns>
+    /// <exception cref="MarrowException">As <see cref="Read"/>; TK017 the tokenizer cannot be said in these files; IO008, IO009 a file cannot be written.</exception>
+    public static IReadOnlyList<string> WriteFiles(GgufMetadata values, string folder)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        return new GgufTokenizerFiles(values, folder).Write();
     }
 
     /// <summary>What the three kinds have in common.</summary>

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace Marrow.Formats.Numerics.Blocks;
@@ -61,23 +60,20 @@ internal static class NF4
 
     private static void Encode(ReadOnlySpan<float> values, Span<byte> blocks)
     {
-        Span<int> codes = stackalloc int[Elements];
+        Span<byte> codes = stackalloc byte[Elements];
         for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
         {
-            float largest = MathF.Abs(TensorPrimitives.MaxMagnitude(values[..Elements]));
-            float inverse = largest > 0 ? 1 / largest : 0;
+            float largest = MathF.Max(MathF.Abs(SixteenCodes.Largest32(values)), MathF.Abs(SixteenCodes.Largest32(values[32..])));
+            float inverse = SixteenCodes.Inverse(largest);
             BinaryPrimitives.WriteSingleLittleEndian(blocks, largest);
-            Span<Vector128<int>> into = MemoryMarshal.Cast<int, Vector128<int>>(codes);
-            for (int i = 0; i < into.Length; i++)
+            for (int i = 0; i < Elements; i += 16)
+                SixteenCodes.Rank(values[i..], inverse, Thresholds, reached: false).CopyTo(codes[i..]);
+            for (int i = 0; i < 32; i += 8)
             {
-                Vector128<float> x = Vector128.Create(values[(4 * i)..]) * Vector128.Create(inverse);
-                Vector128<int> below = Vector128<int>.Zero;
-                foreach (float threshold in Thresholds)
-                    below += Vector128.GreaterThan(x, Vector128.Create(threshold)).AsInt32();
-                into[i] = -below;
+                Vector128<ushort> pairs = Sixteen.Load(codes[(2 * i)..]).AsUInt16();
+                Vector128<ushort> packed = pairs << 4 | pairs >>> 8;
+                Vector128.Narrow(packed & Vector128.Create((ushort)0xFF), Vector128<ushort>.Zero).GetLower().CopyTo(blocks[(4 + i)..]);
             }
-            for (int i = 0; i < 32; i++)
-                blocks[4 + i] = (byte)(codes[2 * i] << 4 | codes[2 * i + 1]);
         }
     }
 }

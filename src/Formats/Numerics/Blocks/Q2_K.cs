@@ -7,7 +7,9 @@ internal static class Q2_K
 {
     private const int Elements = 256, Bytes = 84;
 
-    public static BlockFormat Format { get; } = new(DType.Q2_K, "Q2_K", 10, Elements, Bytes) { Decode = Decode };
+    private static readonly AffineSearch Search = new(3, -0.5f, 15, Absolute: true);
+
+    public static BlockFormat Format { get; } = new(DType.Q2_K, "Q2_K", 10, Elements, Bytes) { Decode = Decode, Encode = Encode };
 
     private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
     {
@@ -26,6 +28,24 @@ internal static class Q2_K
                     q >>>= 2;
                 }
             }
+        }
+    }
+
+    private static void Encode(ReadOnlySpan<float> values, Span<byte> blocks)
+    {
+        Span<byte> codes = stackalloc byte[Elements];
+        Span<float> room = stackalloc float[64];
+        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        {
+            var encoding = new AffineEncoding(Search, values[..Elements], 16, room);
+            for (int sub = 0; sub < 16; sub++)
+                blocks[sub] = (byte)(encoding.Scale(sub, 15) | encoding.Minimum(sub, 15) << 4);
+            SixteenCodes.Half(blocks[80..], encoding.LargestScale / 15);
+            SixteenCodes.Half(blocks[82..], encoding.LargestMinimum / 15);
+            float d = Sixteen.Half(blocks[80..]), e = Sixteen.Half(blocks[82..]);
+            for (int sub = 0; sub < 16; sub++)
+                encoding.Codes(sub, d * (blocks[sub] & 15), e * (blocks[sub] >> 4), codes);
+            PackedCodes.Pairs(codes, 0, blocks[16..]);
         }
     }
 }

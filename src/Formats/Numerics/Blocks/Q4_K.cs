@@ -7,7 +7,9 @@ internal static class Q4_K
 {
     private const int Elements = 256, Bytes = 144;
 
-    public static BlockFormat Format { get; } = new(DType.Q4_K, "Q4_K", 12, Elements, Bytes) { Decode = Decode };
+    private static readonly AffineSearch Search = new(15, -1, 20, Absolute: false);
+
+    public static BlockFormat Format { get; } = new(DType.Q4_K, "Q4_K", 12, Elements, Bytes) { Decode = Decode, Encode = Encode };
 
     private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
     {
@@ -26,6 +28,16 @@ internal static class Q4_K
                     Sixteen.Affine(Sixteen.High(q), scale2, minimum2, values[(32 * sub + 32 + column)..]);
                 }
             }
+        }
+    }
+
+    private static void Encode(ReadOnlySpan<float> values, Span<byte> blocks)
+    {
+        Span<byte> codes = stackalloc byte[Elements];
+        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        {
+            AffineEncoding.EightSubBlocks(Search, values[..Elements], blocks, codes);
+            PackedCodes.Nibbles(codes, 32, blocks[16..]);
         }
     }
 }

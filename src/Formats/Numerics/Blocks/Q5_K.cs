@@ -7,7 +7,9 @@ internal static class Q5_K
 {
     private const int Elements = 256, Bytes = 176;
 
-    public static BlockFormat Format { get; } = new(DType.Q5_K, "Q5_K", 13, Elements, Bytes) { Decode = Decode };
+    private static readonly AffineSearch Search = new(31, -0.5f, 15, Absolute: false);
+
+    public static BlockFormat Format { get; } = new(DType.Q5_K, "Q5_K", 13, Elements, Bytes) { Decode = Decode, Encode = Encode };
 
     private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
     {
@@ -30,6 +32,17 @@ internal static class Q5_K
                 fifth0 >>>= 2;
                 fifth1 >>>= 2;
             }
+        }
+    }
+
+    private static void Encode(ReadOnlySpan<float> values, Span<byte> blocks)
+    {
+        Span<byte> codes = stackalloc byte[Elements];
+        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        {
+            AffineEncoding.EightSubBlocks(Search, values[..Elements], blocks, codes);
+            PackedCodes.Bits(codes, 16, blocks[16..]);
+            PackedCodes.Nibbles(codes, 32, blocks[48..]);
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.Intrinsics;
 
 namespace Marrow.Formats.Numerics.Blocks;
@@ -5,9 +6,9 @@ namespace Marrow.Formats.Numerics.Blocks;
 /// <summary>Q6_K: sixteen sub-blocks of 16 codes of 6 bits, low nibbles and high pairs apart, each with a signed byte scale s, and an fp16 d for the block; y = (d·s)·(q − 32) (spec/formats.md §3.2, §3.5).</summary>
 internal static class Q6_K
 {
-    private const int Elements = 256, Bytes = 210;
+    private const int Elements = 256, Bytes = 210, Top = 32;
 
-    public static BlockFormat Format { get; } = new(DType.Q6_K, "Q6_K", 14, Elements, Bytes) { Decode = Decode };
+    public static BlockFormat Format { get; } = new(DType.Q6_K, "Q6_K", 14, Elements, Bytes) { Decode = Decode, Encode = Encode };
 
     private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
     {
@@ -28,6 +29,48 @@ internal static class Q6_K
                 Sixteen.Scaled((Sixteen.High(even) | (high & pair)).AsSByte() - middle, d * (sbyte)scales[4], y[64..]);
                 Sixteen.Scaled((Sixteen.High(odd) | (high >>> 2 & pair)).AsSByte() - middle, d * (sbyte)scales[6], y[96..]);
             }
+        }
+    }
+
+    private static void Encode(ReadOnlySpan<float> values, Span<byte> blocks)
+    {
+        Span<byte> codes = stackalloc byte[Elements];
+        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        {
+            Encode(values[..Elements], blocks, codes);
+            PackedCodes.Nibbles(codes, 64, blocks);
+            PackedCodes.Pairs(codes, 4, blocks[128..]);
+        }
+    }
+
+    private static void Encode(ReadOnlySpan<float> values, Span<byte> block, Span<byte> codes)
+    {
+        Span<float> scales = stackalloc float[16], factors = stackalloc float[16];
+        Span<Vector<float>> x = stackalloc Vector<float>[16];
+        float largest = 0;
+        for (int first = 0; first < 16; first += SubBlockLanes.Count)
+        {
+            SubBlockLanes.Spread(values, first, x);
+            (Vector<float> scale, Vector<float> factor) = SymmetricSearch.Factors(x, Top);
+            scale.CopyTo(scales[first..]);
+            factor.CopyTo(factors[first..]);
+        }
+        foreach (float scale in scales)
+            largest = MathF.Abs(scale) > MathF.Abs(largest) ? scale : largest;
+        bool empty = MathF.Abs(largest) < 1e-15f;
+        float inverse = empty ? 0 : -128 / largest;
+        SixteenCodes.Half(block[208..], empty ? 0 : 1 / inverse);
+        float d = Sixteen.Half(block[208..]);
+        for (int sub = 0; sub < 16; sub++)
+        {
+            sbyte steps = (sbyte)Math.Min(127, SubBlockLanes.Nearest(inverse * scales[sub]));
+            block[192 + sub] = (byte)steps;
+            float stored = d * steps, factor = factors[sub];
+            // Codes of the search where the stored scale is 0; sub-blocks of zeros have none.
+            Vector128<byte> sixteen = stored != 0 ? SixteenCodes.Divided(values[(16 * sub)..], 0, stored, -Top, Top - 1)
+                : empty || factor == 0 ? Vector128<byte>.Zero
+                : SixteenCodes.Nearest(values[(16 * sub)..], 0, factor, -Top, Top - 1);
+            sixteen.CopyTo(codes[(16 * sub)..]);
         }
     }
 }

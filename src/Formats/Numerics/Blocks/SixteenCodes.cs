@@ -21,6 +21,7 @@ internal static class SixteenCodes
     public static void Half(Span<byte> at, float value) => BinaryPrimitives.WriteHalfLittleEndian(at, (Half)value);
 
     /// <summary>The element of the largest magnitude among 32, the first of several; +0 where all are zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Largest32(ReadOnlySpan<float> x)
     {
         Vector512<float> a = Vector512.Create(x), b = Vector512.Create(x[16..]);
@@ -30,6 +31,7 @@ internal static class SixteenCodes
     }
 
     /// <summary>The smallest and the largest of 32 elements; of zeros of both signs the first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (float Min, float Max) Range32(ReadOnlySpan<float> x)
     {
         Vector512<float> a = Vector512.Create(x), b = Vector512.Create(x[16..]);
@@ -48,6 +50,30 @@ internal static class SixteenCodes
         return Bytes(Vector512.ConvertToInt32Native(scaled + (away ? Vector512.CopySign(half, scaled) : half)));
     }
 
+    /// <summary>The whole number nearest to (x + minimum)/d, within limits and counted from the lower one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte> Divided(ReadOnlySpan<float> x, float minimum, float d, int low, int high) =>
+        Nearest((Vector512.Create(x) + Vector512.Create(minimum)) / Vector512.Create(d), low, high);
+
+    /// <summary>The whole number nearest to factor·(x − offset), within limits and counted from the lower one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte> Nearest(ReadOnlySpan<float> x, float offset, float factor, int low, int high) =>
+        Nearest(Vector512.Create(factor) * (Vector512.Create(x) - Vector512.Create(offset)), low, high);
+
+    /// <summary>How many of the <paramref name="thresholds"/> the sixteen values, times <paramref name="factor"/>, exceed, or also reach where <paramref name="reached"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<byte> Rank(ReadOnlySpan<float> x, float factor, ReadOnlySpan<float> thresholds, bool reached)
+    {
+        Vector512<float> scaled = Vector512.Create(x) * Vector512.Create(factor);
+        Vector512<int> rank = Vector512<int>.Zero;
+        foreach (float threshold in thresholds)
+        {
+            Vector512<float> limit = Vector512.Create(threshold);
+            rank -= (reached ? Vector512.GreaterThanOrEqual(scaled, limit) : Vector512.GreaterThan(scaled, limit)).AsInt32();
+        }
+        return Bytes(rank);
+    }
+
     /// <summary>Packs 32 codes below 32 as low nibbles and, apart, their fifth bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void FiveBits(Vector128<byte> low, Vector128<byte> high, Span<byte> into)
@@ -55,6 +81,15 @@ internal static class SixteenCodes
         uint fifth = Vector128.ExtractMostSignificantBits(low << 3) | Vector128.ExtractMostSignificantBits(high << 3) << 16;
         BinaryPrimitives.WriteUInt32LittleEndian(into, fifth);
         ((low & Vector128.Create((byte)15)) | high << 4).CopyTo(into[4..]);
+    }
+
+    // As SubBlockLanes.Nearest, which says why.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<byte> Nearest(Vector512<float> value, int low, int high)
+    {
+        Vector512<int> bits = (value + Vector512.Create(12582912f)).AsInt32() & Vector512.Create(0x7FFFFF);
+        Vector512<int> zero = Vector512.Create(0x400000 + low);
+        return Bytes(Vector512.Min(Vector512.Max(bits, zero), Vector512.Create(0x400000 + high)) - zero);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -44,15 +44,22 @@ internal static class BpeReader
         return vocabulary;
     }
 
-    private static MergeTable ReadMerges(JsonAt json, Vocabulary vocabulary, string prefix)
+    /// <summary>The lines of the merge list of a <c>model</c> section.</summary>
+    public static IEnumerable<(string Left, string Right)> Merges(JsonAt json)
     {
         if (json.Kind != JsonValueKind.Array)
             throw json.Expected("an array");
-        var merges = new MergeTable(json.Value.GetArrayLength());
         int rank = 0;
         foreach (JsonElement entry in json.Value.EnumerateArray())
+            yield return Parts(json, entry, rank++);
+    }
+
+    private static MergeTable ReadMerges(JsonAt json, Vocabulary vocabulary, string prefix)
+    {
+        var merges = new MergeTable(json.Kind == JsonValueKind.Array ? json.Value.GetArrayLength() : 0);
+        int rank = 0;
+        foreach ((string left, string right) in Merges(json))
         {
-            (string left, string right) = Parts(json, entry, rank);
             ReadOnlySpan<char> tail = right.AsSpan(right.StartsWith(prefix, StringComparison.Ordinal) ? prefix.Length : 0);
             if (!vocabulary.TryGetId(left, out int leftId) || !vocabulary.TryGetId(right, out int rightId) ||
                 !vocabulary.TryGetId(string.Concat(left, tail), out int merged))

@@ -1,8 +1,5 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using Marrow.Formats.Tokenizers.PreTokenizers;
 
 namespace Marrow.Formats.Tokenizers.Bpe;
@@ -146,68 +143,12 @@ public sealed class BpeTrainer
         symbols.RemoveRange(kept, symbols.Count - kept);
     }
 
-    private string Write(IReadOnlyList<string> specialTokens)
+    private string Write(IReadOnlyList<string> specialTokens) => new TokenizerDocument
     {
-        using var bytes = new MemoryStream();
-        using (var json = new Utf8JsonWriter(bytes, new JsonWriterOptions { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
-        {
-            json.WriteStartObject();
-            json.WriteString("version", "1.0");
-            json.WriteNull("truncation");
-            json.WriteNull("padding");
-            WriteSpecialTokens(json, specialTokens);
-            json.WriteNull("normalizer");
-            json.WritePropertyName("pre_tokenizer");
-            json.WriteRawValue(PreTokenizerJson());
-            json.WriteNull("post_processor");
-            json.WritePropertyName("decoder");
-            json.WriteRawValue(ByteLevelJson);
-            WriteModel(json);
-            json.WriteEndObject();
-        }
-        return Encoding.UTF8.GetString(bytes.ToArray()) + "\n";
-    }
-
-    private const string ByteLevelJson = """{ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false }""";
-
-    private static string PreTokenizerJson() => string.Create(CultureInfo.InvariantCulture,
-        $$"""{ "type": "Sequence", "pretokenizers": [{ "type": "Split", "pattern": { "Regex": {{JsonSerializer.Serialize(KnownPatterns.Llama3)}} }, "behavior": "Isolated", "invert": false }, {{ByteLevelJson}}] }""");
-
-    private void WriteSpecialTokens(Utf8JsonWriter json, IReadOnlyList<string> specialTokens)
-    {
-        json.WriteStartArray("added_tokens");
-        for (int i = 0; i < specialTokens.Count; i++)
-        {
-            json.WriteStartObject();
-            json.WriteNumber("id", _tokens.Count + i);
-            json.WriteString("content", specialTokens[i]);
-            foreach (string flag in (ReadOnlySpan<string>)["single_word", "lstrip", "rstrip", "normalized"])
-                json.WriteBoolean(flag, false);
-            json.WriteBoolean("special", true);
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
-    }
-
-    private void WriteModel(Utf8JsonWriter json)
-    {
-        json.WriteStartObject("model");
-        json.WriteString("type", "BPE");
-        json.WriteNull("dropout");
-        json.WriteNull("unk_token");
-        json.WriteNull("continuing_subword_prefix");
-        json.WriteNull("end_of_word_suffix");
-        json.WriteBoolean("fuse_unk", false);
-        json.WriteBoolean("byte_fallback", false);
-        json.WriteBoolean("ignore_merges", false);
-        json.WriteStartObject("vocab");
-        for (int id = 0; id < _tokens.Count; id++)
-            json.WriteNumber(_tokens[id], id);
-        json.WriteEndObject();
-        json.WriteStartArray("merges");
-        foreach ((int left, int right) in _merges)
-            json.WriteStringValue(_tokens[left] + " " + _tokens[right]);
-        json.WriteEndArray();
-        json.WriteEndObject();
-    }
+        AddedTokens = specialTokens.Select((text, i) => new AddedToken(_tokens.Count + i, text, Special: true)),
+        PreTokenizer = TokenizerDocument.Splits([KnownPatterns.Llama3]),
+        Decoder = TokenizerDocument.ByteLevel,
+        Vocabulary = _tokens.Select((token, id) => (token, id)),
+        Merges = _merges.Select(m => (_tokens[m.Left], _tokens[m.Right])),
+    }.Write();
 }

@@ -4,7 +4,7 @@ using System.Text;
 namespace Marrow.Formats.Tokenizers.World;
 
 /// <summary>
-/// Reads the string and bytes literals of a World vocabulary (spec/formats.md §5.1): '…', "…", b'…', b"…" with the escapes
+/// Reads and writes the string and bytes literals of a World vocabulary (spec/formats.md §5.1): '…', "…", b'…', b"…" with the escapes
 /// \\ \' \" \n \r \t \xHH and, in strings, \uHHHH and \UHHHHHHHH. Nothing else of Python is understood, let alone run.
 /// </summary>
 internal static class PythonLiteral
@@ -79,4 +79,38 @@ internal static class PythonLiteral
 
     private static uint? Hex(ReadOnlySpan<byte> text, int digits) =>
         text.Length > digits && uint.TryParse(text.Slice(1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint value) ? value : null;
+
+    /// <summary>The literal of bytes as Python writes it: a string where they are UTF-8, a bytes literal otherwise.</summary>
+    public static string Write(ReadOnlySpan<byte> bytes)
+    {
+        bool raw = !System.Text.Unicode.Utf8.IsValid(bytes);
+        char quote = bytes.Contains((byte)'\'') && !bytes.Contains((byte)'"') ? '"' : '\'';
+        var text = new StringBuilder(raw ? "b" : "").Append(quote);
+        while (!bytes.IsEmpty)
+        {
+            int length = 1;
+            Rune rune = new(bytes[0] & 0x7F);
+            if (!raw)
+                _ = Rune.DecodeFromUtf8(bytes, out rune, out length);
+            if (raw && bytes[0] > 0x7F)
+                text.Append(CultureInfo.InvariantCulture, $"\\x{bytes[0]:x2}");
+            else if (rune.Value == quote || rune.Value == '\\')
+                text.Append('\\').Append((char)rune.Value);
+            else if (rune.Value is '\t' or '\n' or '\r')
+                text.Append('\\').Append(rune.Value == '\t' ? 't' : rune.Value == '\n' ? 'n' : 'r');
+            else if (rune.Value == ' ' || IsPrintable(rune))
+                text.Append(rune.ToString());
+            else if (rune.Value < 0x100)
+                text.Append(CultureInfo.InvariantCulture, $"\\x{rune.Value:x2}");
+            else if (rune.IsBmp)
+                text.Append(CultureInfo.InvariantCulture, $"\\u{rune.Value:x4}");
+            else
+                text.Append(CultureInfo.InvariantCulture, $"\\U{rune.Value:x8}");
+            bytes = bytes[length..];
+        }
+        return text.Append(quote).ToString();
+    }
+
+    private static bool IsPrintable(Rune rune) => Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate
+        or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator);
 }

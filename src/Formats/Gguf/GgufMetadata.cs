@@ -119,9 +119,15 @@ public sealed class GgufMetadata(string path)
     /// <exception cref="ModelFileException">GG030 another type.</exception>
     public double[]? Numbers(string key) => Array<double>(key, "floats");
 
-    /// <summary>The whole numbers of a key's array, stored in any width up to I64; null where there is none.</summary>
-    /// <exception cref="ModelFileException">GG030 another type.</exception>
-    public long[]? Integers(string key) => Array<long>(key, "whole numbers");
+    /// <summary>The whole numbers of a key's array, stored in any width; null where there is none.</summary>
+    /// <exception cref="ModelFileException">GG030 another type, or a number above 2^63−1.</exception>
+    public long[]? Integers(string key)
+    {
+        // To the runtime a ulong[] is a long[] too: large numbers would come out negative.
+        long[]? numbers = Array<long>(key, "whole numbers");
+        return numbers is null || _values[key].Type != GgufType.U64 || !System.Array.Exists(numbers, number => number < 0) ? numbers
+            : throw Wrong(key, _values[key], "an array of numbers below 2^63");
+    }
 
     /// <summary>An error about a key, as one message.</summary>
     public ModelFileException Error(string code, string key, string message) => new(code, Path, $"metadata '{Echo.Name(key)}' {message}");

@@ -13,6 +13,7 @@ internal static class LlamaConfigWriter
 
     public static string Write(LlamaConfig config)
     {
+        config = config with { ModelType = TypeOf(config) };
         ArrayBufferWriter<byte> buffer = new();
         using (Utf8JsonWriter json = new(buffer, Indented))
         {
@@ -60,6 +61,14 @@ internal static class LlamaConfigWriter
         }
         return Encoding.UTF8.GetString(buffer.WrittenSpan) + "\n";
     }
+
+    // Hugging Face's llama has its biases of q, k, v and the output together, its qwen2 those of q, k and v always; the models are the same otherwise.
+    private static string TypeOf(LlamaConfig config) => config switch
+    {
+        { ModelType: "llama", QueryKeyValueBias: true, OutputBias: false, MlpBias: false } => "qwen2",
+        { ModelType: "qwen2", QueryKeyValueBias: false } when config.Windows.All(w => w is null) => "llama",
+        _ => config.ModelType,
+    };
 
     private static string Architecture(string modelType) => modelType switch
     {

@@ -28,6 +28,7 @@ public static class ModelConfigFile
             IntermediateSize = 1,
             DecayRank = 1,
             MaxPositions = int.MaxValue,
+            RescaleEvery = type == "rwkv6" ? (int)(fields.Integer("rescale_every", 0, 1 << 20, "HF003") ?? 0) : 0,
             NormEps = fields.Positive("norm_eps", "HF003") ?? fields.Positive("layer_norm_epsilon", "HF003") ?? 1e-5,
             TorchDType = LlamaConfigReader.StoredType(fields, "dtype") ?? LlamaConfigReader.StoredType(fields, "torch_dtype"),
             BosId = LlamaConfigReader.Ids(fields, "bos_token_id") is [var bos, ..] ? bos : null,
@@ -54,6 +55,7 @@ public static class ModelConfigFile
             NormEps = said.NormEps,
             // The Hugging Face layer of RWKV-7 scales the epsilon with the head; the others keep that of the original.
             HeadNormEps = found.Naming == RwkvNaming.Fla7 ? found.HeadSize * said.NormEps : found.HeadNormEps,
+            RescaleEvery = said.RescaleEvery,
             TorchDType = said.TorchDType,
             BosId = said.BosId,
             EosIds = said.EosIds.Count > 0 ? said.EosIds : found.EosIds,

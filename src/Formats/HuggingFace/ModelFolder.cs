@@ -1,13 +1,14 @@
 using System.Security.Cryptography;
 using System.Text;
+using Marrow.Formats.Gguf;
 using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Formats.HuggingFace;
 
 /// <summary>
-/// A model's files: configuration, weights (opened, not read) and where its tokenizer lies. A Hugging Face folder (spec/formats.md §6.1), or an RWKV
-/// checkpoint: its file, or the folder that it lies in with its tokenizer.
+/// A model's files: configuration, weights (opened, not read) and where its tokenizer lies. A Hugging Face folder (spec/formats.md §6.1), a GGUF
+/// file or the folder that it alone lies in, or an RWKV checkpoint: its file, or the folder that it lies in with its tokenizer.
 /// </summary>
 public sealed class ModelFolder : IDisposable
 {
@@ -27,7 +28,7 @@ public sealed class ModelFolder : IDisposable
     /// <summary>The folder where tokenizer and generation_config.json are looked for: the given one, or that of the given file.</summary>
     public string Directory { get; }
 
-    /// <summary>What config.json says, or the weights themselves.</summary>
+    /// <summary>What config.json says, the metadata of a GGUF file, or the weights themselves.</summary>
     public ModelConfig Config { get; }
 
     /// <summary>What generation_config.json says; null where it is absent.</summary>
@@ -36,7 +37,10 @@ public sealed class ModelFolder : IDisposable
     /// <summary>The weights, under the names that the model asks for.</summary>
     public ITensorSource Tensors => _weights.Tensors;
 
-    /// <summary>Where the tokenizer's files lie.</summary>
+    /// <summary>The GGUF file, whose metadata hold configuration and tokenizer; null where the model is of another kind.</summary>
+    public GgufFile? Gguf => _weights.Gguf;
+
+    /// <summary>Where the tokenizer's files lie; a GGUF file has its own inside.</summary>
     public TokenizerFiles Tokenizer { get; }
 
     /// <summary>The weight files, sorted by name.</summary>
@@ -48,7 +52,7 @@ public sealed class ModelFolder : IDisposable
     /// <summary>What was odd but allowed in the weight files, one sentence each.</summary>
     public IReadOnlyList<string> Warnings => _weights.Warnings;
 
-    /// <summary>Opens a model's folder, or an RWKV checkpoint file.</summary>
+    /// <summary>Opens a model's folder, a GGUF file, or an RWKV checkpoint file.</summary>
     /// <exception cref="ModelFileException">
     /// HF001 no config.json; HF013 no such folder, or a file that is no model's; HF014 no weights; otherwise as <see cref="LlamaConfig.Read"/>,
     /// <see cref="RwkvConfig.Of"/>, <see cref="GenerationConfig.Read"/> and the readers of weights.
@@ -63,12 +67,13 @@ public sealed class ModelFolder : IDisposable
         if (!File.Exists(config) && File.Exists(In(path, "adapter_config.json")))
             throw new ModelFileException("HF001", path, "this is an adapter's folder, without config.json; give the folder of its base model here");
         if (!File.Exists(config) && !ModelWeights.ArePresent(path))
-            throw new ModelFileException("HF001", config, "config.json is missing; give a folder that holds a Hugging Face model, or an RWKV checkpoint");
+            throw new ModelFileException("HF001", config, "config.json is missing; give a folder that holds a Hugging Face model, a .gguf file, or an RWKV checkpoint");
         if (!File.Exists(config))
-            return With(ModelWeights.OfFolder(path), weights => new ModelFolder(path, path, RwkvConfig.IsAnyVersion(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
-                : throw new ModelFileException("HF001", config, "config.json is missing, and the weights are not an RWKV model's, which would need none; give a folder that holds a Hugging Face model"), weights));
-        ModelConfig read = ModelConfigFile.Read(config);
-        return With(ModelWeights.OfFolder(path), weights => new ModelFolder(path, path, read is RwkvConfig rwkv ? ModelConfigFile.Complete(rwkv, weights.Tensors) : read, weights));
+            return With(path, path, ModelWeights.OfFolder(path), weights => RwkvConfig.IsAnyVersion(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
+                : throw new ModelFileException("HF001", config, "config.json is missing, and the weights are not an RWKV model's, which would need none; give a folder that holds a Hugging Face model"));
+        // A GGUF file needs none, whatever lies beside it.
+        ModelConfig? read = ModelWeights.IsGguf(path) ? null : ModelConfigFile.Read(config);
+        return With(path, path, ModelWeights.OfFolder(path), weights => read is RwkvConfig rwkv ? ModelConfigFile.Complete(rwkv, weights.Tensors) : read!);
     }
 
     // A bare model.safetensors stands for its folder, whose other files it needs.
@@ -77,15 +82,21 @@ public sealed class ModelFolder : IDisposable
         string directory = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
         if (System.IO.Path.GetFileName(path) is SafetensorsFolder.SingleFile or SafetensorsFolder.IndexFile && File.Exists(In(directory, "config.json")))
             return Open(directory);
-        return With(ModelWeights.OfFile(path), weights => new ModelFolder(path, directory, RwkvConfig.IsAnyVersion(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
-            : throw new ModelFileException("HF013", path, "holds no RWKV model, which alone can be one file; give the folder that holds config.json and the weights (an adapter is named beside its base model)"), weights));
+        return With(path, directory, ModelWeights.OfFile(path), weights => RwkvConfig.IsAnyVersion(weights.Tensors) ? RwkvConfig.Of(weights.Tensors)
+            : throw new ModelFileException("HF013", path, "holds no RWKV model, which beside GGUF alone can be one file; give the folder that holds config.json and the weights (an adapter is named beside its base model)"));
     }
 
-    private static ModelFolder With(ModelWeights weights, Func<ModelWeights, ModelFolder> make)
+    private static ModelFolder With(string path, string directory, ModelWeights weights, Func<ModelWeights, ModelConfig> read)
     {
         try
         {
-            return make(weights.Official());
+            ModelWeights official = weights.Official();
+            ModelConfig config;
+            if (weights.Gguf is { } gguf)
+                (config, official) = ModelWeights.OfModel(weights, gguf);
+            else
+                config = read(official);
+            return new ModelFolder(path, directory, config, official);
         }
         catch
         {

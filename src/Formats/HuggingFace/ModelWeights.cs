@@ -1,3 +1,5 @@
+using Marrow.Formats.Gguf;
+using Marrow.Formats.Gguf.Architectures;
 using Marrow.Formats.PyTorch;
 using Marrow.Formats.Rwkv;
 using Marrow.Formats.Safetensors;
@@ -10,6 +12,18 @@ namespace Marrow.Formats.HuggingFace;
 /// <param name="Warnings">What was odd but allowed, one sentence each.</param>
 public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> Files, IReadOnlyList<string> Warnings) : IDisposable
 {
+    /// <summary>The GGUF file with its metadata, where the weights are one.</summary>
+    public GgufFile? Gguf { get; init; }
+
+    /// <summary>The configuration that a GGUF file holds, and its tensors under official names.</summary>
+    /// <exception cref="ModelFileException">GA001 … GA005: the model is of a kind that is not supported, or the file is damaged.</exception>
+    internal static (ModelConfig Config, ModelWeights Weights) OfModel(ModelWeights weights, GgufFile file)
+    {
+        GgufArchitecture architecture = GgufArchitectures.Of(file.Values);
+        ModelConfig config = architecture.ReadConfig(file, file.Values);
+        return (config, weights with { Tensors = architecture.Official(file, config) });
+    }
+
     /// <summary>The same with the tensors of an RWKV model under their official names, whatever the files call them.</summary>
     /// <exception cref="ModelFileException">FL001 … FL004: the names are those of a Hugging Face form, and a tensor does not fit it.</exception>
     public ModelWeights Official() => FlaTensors.NamingOf(Tensors) is { } naming ? this with { Tensors = FlaTensors.Open(Tensors, naming) } : this;
@@ -31,8 +45,11 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
             case ".pth" or ".pt" or ".bin":
                 PthFile checkpoint = PthFile.Open(path);
                 return new ModelWeights(checkpoint, [path], checkpoint.Warnings);
+            case var ending when ending == ".gguf" || GgufFile.IsGguf(path):
+                GgufFile gguf = GgufFile.Open(path);
+                return new ModelWeights(gguf, gguf.Files, gguf.Warnings) { Gguf = gguf };
             default:
-                throw new ModelFileException("HF013", path, "is no weight file that can be read; give the folder of a model, or a .pth or .safetensors file of an RWKV model");
+                throw new ModelFileException("HF013", path, "is no weight file that can be read; give the folder of a model, a .gguf file, or a .pth or .safetensors file of an RWKV model");
         }
     }
 
@@ -55,13 +72,16 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
         };
     }
 
+    /// <summary>Whether what a folder's weights are read from is a GGUF file.</summary>
+    public static bool IsGguf(string folder) => !SafetensorsFolder.IsPresent(folder) && FilesOf(folder) is [var only] && only.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Whether a folder holds any weight file.</summary>
     public static bool ArePresent(string folder) => SafetensorsFolder.IsPresent(folder) || FilesOf(folder).Count > 0;
 
-    /// <summary>The weight files that lie in a folder, sorted by name.</summary>
+    /// <summary>The weight files that lie in a folder, sorted by name; of split GGUF files the first.</summary>
     public static IReadOnlyList<string> FilesOf(string folder) =>
     [
-        .. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors" or ".pth" or ".pt" || Path.GetFileName(f) == "pytorch_model.bin")
-            .Order(StringComparer.Ordinal),
+        .. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors" or ".pth" or ".pt" or ".gguf" || Path.GetFileName(f) == "pytorch_model.bin")
+            .Where(f => !GgufSplit.IsLater(f)).Order(StringComparer.Ordinal),
     ];
 }

@@ -99,7 +99,7 @@ internal sealed class NamingTable
         _innerByOther[rule.Other].OrderBy(r => r.Index).Select(r => Official(block, r));
 
     /// <summary>Cuts "blocks.12.att.key.weight" into "12" and "att.key.weight"; a number that is not written plainly is no block.</summary>
-    private static bool Split(string name, string blocks, out string block, out string rest)
+    internal static bool Split(string name, string blocks, out string block, out string rest)
     {
         (block, rest) = ("", "");
         int dot = name.StartsWith(blocks, StringComparison.Ordinal) ? name.IndexOf('.', blocks.Length) : -1;

@@ -37,6 +37,12 @@ public sealed record RwkvConfig : ModelConfig
     /// <summary>RWKV-6: width of each of the five dynamic mixes.</summary>
     public int MixRank { get; init; }
 
+    /// <summary>
+    /// RWKV-6: after so many blocks each, GGUF files hold the matrices that write to the residual stream divided by one more 2, and their readers halve the
+    /// stream; 0 for never. Official tensors are not divided.
+    /// </summary>
+    public int RescaleEvery { get; init; }
+
     /// <summary>Whether the file holds trained initial states (blocks.i.att.time_state).</summary>
     public bool HasInitialStates { get; init; }
 

@@ -1,3 +1,4 @@
+using Marrow.Adapters.GgufLora;
 using Marrow.Adapters.Kohya;
 using Marrow.Adapters.Mlx;
 using Marrow.Formats;
@@ -8,7 +9,7 @@ namespace Marrow.Adapters.Converting;
 public static class AdapterKinds
 {
     /// <summary>Every kind.</summary>
-    public static IReadOnlyList<AdapterKind> All { get; } = [new MlxKind(), new KohyaKind(), new RwkvPeftKind(), new PeftKind()];
+    public static IReadOnlyList<AdapterKind> All { get; } = [new GgufLoraKind(), new MlxKind(), new KohyaKind(), new RwkvPeftKind(), new PeftKind()];
 
     /// <summary>The kind of a name.</summary>
     /// <exception cref="MarrowException">AC003 there is none.</exception>

@@ -124,7 +124,7 @@ public sealed class AdaptedModel : FineTuning
         try
         {
             foreach (Parameter parameter in adapted.Parameters.Parameters)
-                parameter.Value.WriteFloats(files.Tensors.ReadFloats(stored[parameter.Name]));
+                parameter.Value.WriteFloats(files.Values.ReadFloats(stored[parameter.Name]));
             return adapted;
         }
         catch

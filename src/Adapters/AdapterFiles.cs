@@ -1,3 +1,4 @@
+using Marrow.Adapters.Converting;
 using Marrow.Adapters.Peft;
 using Marrow.Adapters.RwkvPeft;
 using Marrow.Engine;
@@ -24,10 +25,12 @@ public abstract class AdapterFiles : IDisposable
     /// <summary>What was odd but allowed, one sentence each.</summary>
     public abstract IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>Opens a PEFT folder, or an RWKV-PEFT file, whose LoRA needs <paramref name="loraAlpha"/>.</summary>
-    /// <exception cref="MarrowException">As <see cref="PeftFolder.Open"/> and <see cref="RwkvPeftFile.Open"/>; RP006 alpha for a folder, which has its own.</exception>
+    /// <summary>Opens adapter files of any kind; LoRA of RWKV-PEFT needs <paramref name="loraAlpha"/>.</summary>
+    /// <exception cref="MarrowException">As <see cref="PeftFolder.Open"/>, <see cref="RwkvPeftFile.Open"/> and the readers of other kinds; RP006 alpha for files that have their own.</exception>
     public static AdapterFiles Open(string path, double? loraAlpha = null)
     {
+        if (AdapterKinds.All.FirstOrDefault(k => k.Recognises(path)) is { } kind and not (PeftKind or RwkvPeftKind))
+            return ForeignAdapter.Open(kind, path, loraAlpha);
         if (File.Exists(path))
             return RwkvPeftFile.Open(path, loraAlpha);
         return loraAlpha is null ? PeftFolder.Open(path) : throw new ModelFileException("RP006", Echo.Name(path), "a folder says its lora_alpha itself; leave the given one out");
@@ -44,13 +47,16 @@ public abstract class AdapterFiles : IDisposable
     /// <exception cref="MarrowException">The model is not the adapter's.</exception>
     internal virtual AdapterConfig ConfigFor(CausalModel model) => Config;
 
+    /// <summary>The tensors to be matched with the model's, after <see cref="ConfigFor"/>.</summary>
+    internal virtual ITensorSource Values => Tensors;
+
     /// <summary>The file's name of each expected tensor, after checking that the file holds exactly these, in these shapes.</summary>
     /// <exception cref="ModelFileException">PF006 a tensor is missing; PF007 one belongs nowhere; PF008 two are the same; TS002 another shape.</exception>
     internal IReadOnlyDictionary<string, string> Match(CausalModel model, IReadOnlyList<(string Name, Shape Shape)> expected, IReadOnlySet<string> stems)
     {
         Dictionary<string, string> stored = [];
         Func<string, string> keyOf = KeysFor(model, stems);
-        foreach (string name in Tensors.Tensors.Keys)
+        foreach (string name in Values.Tensors.Keys)
         {
             string key = keyOf(name);
             if (!stored.TryAdd(key, name))
@@ -66,7 +72,7 @@ public abstract class AdapterFiles : IDisposable
             throw new ModelFileException("PF007", Tensors.Path, $"{left.Length} tensors belong to no adapted layer: {Some(left)}; "
                 + "target_modules or modules_to_save leaves their modules out, or the model is not the adapter's base");
         foreach ((string name, Shape shape) in expected)
-            Tensors.Require(stored[name], TensorFiles.Dimensions(shape));
+            Values.Require(stored[name], TensorFiles.Dimensions(shape));
         return stored;
     }
 

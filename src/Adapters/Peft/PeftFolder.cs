@@ -38,15 +38,8 @@ public sealed class PeftFolder : AdapterFiles
     /// </exception>
     public static PeftFolder Open(string path)
     {
-        if (!Directory.Exists(path))
-            throw new ModelFileException("PF001", Echo.Name(path), "there is no such folder or file; give the folder that holds adapter_config.json, or an RWKV-PEFT file");
-        if (!File.Exists(System.IO.Path.Combine(path, PeftConfig.FileName)))
-            throw new ModelFileException("PF001", path, $"holds no {PeftConfig.FileName}"
-                + (File.Exists(System.IO.Path.Combine(path, "config.json")) ? "; this is a model's folder, give an adapter's" : "; give a PEFT adapter's folder"));
+        RequireWhole(path);
         string tensors = System.IO.Path.Combine(path, TensorFile);
-        if (!File.Exists(tensors))
-            throw new ModelFileException("PF009", path, File.Exists(System.IO.Path.Combine(path, "adapter_model.bin"))
-                ? "holds its tensors only as adapter_model.bin; save the adapter again with safe_serialization" : $"holds no {TensorFile}; fetch it from where the adapter came from");
         SafetensorsFile file = SafetensorsFile.Open(tensors);
         try
         {
@@ -57,6 +50,20 @@ public sealed class PeftFolder : AdapterFiles
             file.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Checks that a folder holds configuration and tensors.</summary>
+    internal static void RequireWhole(string path)
+    {
+        if (!Directory.Exists(path))
+            throw new ModelFileException("PF001", Echo.Name(path), "there is no such folder or file; give the folder that holds adapter_config.json, or an RWKV-PEFT file");
+        if (!File.Exists(System.IO.Path.Combine(path, PeftConfig.FileName)))
+            throw new ModelFileException("PF001", path, $"holds no {PeftConfig.FileName}"
+                + (File.Exists(System.IO.Path.Combine(path, "config.json")) ? "; this is a model's folder, give an adapter's" : "; give a PEFT adapter's folder"));
+        string tensors = System.IO.Path.Combine(path, TensorFile);
+        if (!File.Exists(tensors))
+            throw new ModelFileException("PF009", path, File.Exists(System.IO.Path.Combine(path, "adapter_model.bin"))
+                ? "holds its tensors only as adapter_model.bin; save the adapter again with safe_serialization" : $"holds no {TensorFile}; fetch it from where the adapter came from");
     }
 
     /// <summary>Writes a folder that PEFT loads, or refuses where it does not know the method: configuration, fp32 tensors and a model card; it appears whole or not at all.</summary>

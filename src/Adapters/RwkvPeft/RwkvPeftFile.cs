@@ -38,6 +38,9 @@ public sealed class RwkvPeftFile : AdapterFiles
     /// <summary>Whether Bat's blocks could be tied by inputs or by outputs as far as the file tells; the model's layers decide.</summary>
     public bool IsBat => _contents.IsBat;
 
+    /// <summary>The tensors of blocks by the official paths of their layers.</summary>
+    internal IReadOnlyDictionary<string, TensorInfo> Blocks => _contents.Blocks;
+
     /// <summary>Whether the scale of LoRA is open: it is not in the file and was not given.</summary>
     public bool LacksAlpha => _contents.IsLora && _alpha is null;
 

@@ -68,6 +68,18 @@ public sealed record RwkvConfig : ModelConfig
         return rule is null ? official : table.Other(block, rule)[..^".weight".Length];
     }
 
+    /// <summary>The official path of a module of a block by the name that it has in any of the namings; null where it is known in none.</summary>
+    public static string? OfficialModule(string path)
+    {
+        const string Ending = ".weight";
+        foreach (RwkvNaming naming in Enum.GetValues<RwkvNaming>())
+        {
+            if (NamingTable.Of(naming).FromOther(path + Ending) is { Block.Length: > 0, Rules: [var rule, ..] } found && rule.Official.EndsWith(Ending, StringComparison.Ordinal))
+                return NamingTable.Official(found.Block, rule)[..^Ending.Length];
+        }
+        return null;
+    }
+
     /// <summary>Whether these tensors are an RWKV model's under official names.</summary>
     public static bool IsPresent(ITensorSource tensors) => tensors.Tensors.ContainsKey(First + "att.r_k") || tensors.Tensors.ContainsKey(First + "att.time_maa_x");
 

@@ -1,0 +1,86 @@
+using Marrow.Adapters.Converting.Combining;
+using Marrow.Formats;
+
+namespace Marrow.Adapters.Converting;
+
+/// <summary>Converts any adapter file into any other: exactly, with the error stated, or refused by name (spec/formats.md §8).</summary>
+public static class AdapterConversion
+{
+    /// <summary>Converts, combining where there are several inputs.</summary>
+    /// <exception cref="MarrowException">
+    /// AC001 … AC013 as the messages say; otherwise what the readers and writers of the kinds throw. Nothing is written then.
+    /// </exception>
+    public static AdapterConversionReport Run(AdapterConversionRequest request)
+    {
+        Check(request);
+        BaseWeights? model = request.Model is null ? null : new BaseWeights(request.Model);
+        List<IDisposable> open = [];
+        try
+        {
+            List<string> warnings = [];
+            List<(AdapterContents Contents, double Weight)> adapters = [];
+            List<string> kinds = [];
+            foreach (AdapterInput input in request.Inputs)
+            {
+                AdapterDocument document = AdapterKinds.Of(input.Path).Open(input.Path, input.Alpha);
+                open.Add(document);
+                adapters.Add((Read(input, document, model, open), input.Weight));
+                warnings.AddRange(document.Warnings);
+                kinds.Add(document.Kind.Name);
+            }
+            var fitting = new LayerFitting(request.Target, model, request.AsLora || adapters.Count > 1, request.Approximate);
+            List<LayerConversion> reports = [];
+            var combination = new AdapterCombination(request.Combination);
+            AdapterContents contents = adapters is [var (only, weight)] ? weight == 1 ? only : AdapterCombination.Weighted(Addable(only), weight)
+                : combination.Combine([.. adapters.Select(a => (Addable(a.Contents), a.Weight))]);
+            contents = contents with { Layers = [.. contents.Layers.Select(Fit)] };
+            return AdapterOutput.Write(request.Target, request.Output, contents, reports, kinds, model, request, warnings);
+
+            AdaptedModule Fit(AdaptedModule layer)
+            {
+                var (fitted, report) = fitting.Fit(layer);
+                reports.Add(combination.Truncations.GetValueOrDefault(layer.Module) is { } cut && report.Exactness != Exactness.Approximate ? cut : report);
+                return fitted;
+            }
+
+            // Bone adds as LoRA does.
+            AdapterContents Addable(AdapterContents adapter) => adapter with { Layers = [.. adapter.Layers.Select(l => l is BlockLayer { IsBat: false } block ? BlockLora.Of(block, model) : l)] };
+        }
+        finally
+        {
+            foreach (IDisposable files in open)
+                files.Dispose();
+        }
+    }
+
+    private static AdapterContents Read(AdapterInput input, AdapterDocument document, BaseWeights? model, List<IDisposable> open)
+    {
+        if (document is RwkvPeftDocument { } rwkv)
+            rwkv.IsPissa = input.Initial is not null && input.Alpha is null;
+        AdapterContents contents = document.Read(model);
+        if (contents.Unresolved is [var first, ..])
+            throw new ModelFileException("AC006", document.Path, $"'{Echo.Name(first)}' and perhaps more names cannot be told apart into module paths; give the base model (--model)");
+        if (input.Initial is { } initial)
+        {
+            InitialFactors start = InitialFactors.Open(initial, model);
+            open.Add(start);
+            return start.Complete(contents);
+        }
+        return contents.ChangedBase is not { } changed ? contents : throw new ModelFileException("AC012", document.Path,
+            $"{changed}: the adapter belongs to a base that its start was taken off, not to the base model. Give the start (--init, the untrained adapter's folder or init_pissa.pth), which makes it LoRA of twice the rank on the base model");
+    }
+
+    private static void Check(AdapterConversionRequest request)
+    {
+        if (request.Inputs.Count == 0)
+            throw new MarrowException("AC001", "There is no adapter to convert; give at least one. [AC001]");
+        if (request.Inputs.FirstOrDefault(i => !double.IsFinite(i.Weight)) is { } odd)
+            throw new MarrowException("AC001", $"{Echo.Name(odd.Path)}: its weight is {odd.Weight}, but must be a finite number. [AC001]");
+        AdapterOutput.Check(request.Target, request.Output, request.Alpha, request.Approximate);
+        string output = Full(request.Output);
+        if (request.Inputs.SelectMany(i => new[] { i.Path, i.Initial ?? i.Path }).Append(request.Model?.Path).FirstOrDefault(p => p is not null && Full(p) == output) is { } same)
+            throw new MarrowException("IO007", $"{Echo.Name(same)}: is read and would be written; choose another output. [IO007]");
+    }
+
+    private static string Full(string path) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+}

@@ -1,0 +1,96 @@
+using Marrow.Adapters.LowRank;
+using Marrow.Formats;
+
+namespace Marrow.Adapters.Converting;
+
+/// <summary>Brings each layer into a form that the target can hold: as it is, as the LoRA that is the same, or, where that is allowed, as the best LoRA of a rank.</summary>
+internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool asLora, LowRankLimit? limit)
+{
+    /// <summary>The layer to write, and what became of it.</summary>
+    /// <exception cref="MarrowException">AC004 the target cannot hold it, and approximation is not allowed; AC006 the base model is needed.</exception>
+    public (AdaptedModule Layer, LayerConversion Report) Fit(AdaptedModule layer)
+    {
+        bool plain = asLora || limit is not null;
+        if (target.Refusal(layer) is null && !(plain && layer is BlockLayer or LowRankLayer { Magnitude: not null }))
+            return layer is LowRankLayer held ? Limited(held, held.Method) : (layer, new LayerConversion(layer.Module, layer.Method, layer.Rank, Exactness.Exact));
+        switch (layer)
+        {
+            case BlockLayer { IsBat: false } block:
+                return Limited(BlockLora.Of(block, model), block.Method);
+            case BlockLayer or LowRankLayer { Magnitude: not null } when limit is not null:
+                return Approximated(layer, limit);
+            case BlockLayer or LowRankLayer { Magnitude: not null }:
+                throw new MarrowException("AC004", $"'{Echo.Name(layer.Module)}' has {layer.Method}, which is no LoRA of low rank, and {(target.Refusal(layer) is { } why ? $"a {target.Name} file {why}" : "LoRA is asked for")}. "
+                    + "Merge the adapter into the model instead (marrow merge), or accept the nearest LoRA (--approximate --rank 32). [AC004]");
+            default:
+                throw new MarrowException("AC004", $"'{Echo.Name(layer.Module)}' has {layer.Method}{(layer is LowRankLayer { OutputBias: not null } ? " with a bias" : "")}, and a {target.Name} file {target.Refusal(layer)}. "
+                    + "Merge the adapter into the model instead (marrow merge), or write peft. [AC004]");
+        }
+    }
+
+    private (AdaptedModule, LayerConversion) Limited(LowRankLayer layer, string from)
+    {
+        if (limit is null || layer.Rank <= limit.Rank || layer.IsEmbedding || layer.OutputBias is not null)
+            return (layer, new LayerConversion(layer.Module, from, layer.Rank, layer.IsRounded ? Exactness.Rounded : Exactness.Exact));
+        double[] b = layer.B.ReadDoubles(), a = layer.A.ReadDoubles();
+        int rows = layer.B.Rows, columns = layer.A.Columns;
+        for (int i = 0; i < b.Length; i++)
+            b[i] *= layer.Factor;
+        return Approximated(layer.Module, from, Svd.OfProduct(b, a, rows, columns, limit.Rank), rows, columns, () => Product(b, a, rows, columns), 0);
+    }
+
+    private static (AdaptedModule, LayerConversion) Approximated(string module, string from, TruncatedSvd svd, int rows, int columns, Func<float[]> change, double weightSquares)
+    {
+        var (b, a) = svd.Factors();
+        int rank = svd.Values.Length;
+        double error = Residual(change(), rows, columns, b, a, rank);
+        var layer = new LowRankLayer(module, AdapterMatrix.Of(rank, columns, a), AdapterMatrix.Of(rows, rank, b), new LoraScale(rank));
+        return (layer, new LayerConversion(module, from, rank, Exactness.Approximate) { ErrorSquares = error, ChangeSquares = svd.SquaredNorm, WeightSquares = weightSquares });
+    }
+
+    private (AdaptedModule, LayerConversion) Approximated(AdaptedModule layer, LowRankLimit limit)
+    {
+        var (values, rows, columns, squares) = WeightDeltas.Of(layer, model);
+        return Approximated(layer.Module, layer.Method, Svd.Of(values, rows, columns, limit.Rank), rows, columns, () => values, squares);
+    }
+
+    /// <summary>The best LoRA of a rank for a whole change of a weight, and how good it is.</summary>
+    public static (AdaptedModule Layer, LayerConversion Report) Nearest(string module, float[] change, int rows, int columns, int rank, double weightSquares) =>
+        Approximated(module, "difference of weights", Svd.Of(change, rows, columns, rank), rows, columns, () => change, weightSquares);
+
+    // ‖Δ − B·A‖² of the factors as they are written, fp32.
+    private static double Residual(float[] change, int rows, int columns, float[] b, float[] a, int rank)
+    {
+        var sums = new double[rows];
+        Parallel.For(0, rows, () => new double[columns], (o, _, row) =>
+        {
+            for (int j = 0; j < columns; j++)
+                row[j] = change[(long)o * columns + j];
+            for (int k = 0; k < rank; k++)
+            {
+                double factor = b[(long)o * rank + k];
+                ReadOnlySpan<float> right = a.AsSpan(k * columns, columns);
+                for (int j = 0; j < right.Length; j++)
+                    row[j] -= factor * right[j];
+            }
+            sums[o] = System.Numerics.Tensors.TensorPrimitives.SumOfSquares<double>(row);
+            return row;
+        }, _ => { });
+        return sums.Sum();
+    }
+
+    private static float[] Product(double[] b, double[] a, int rows, int columns)
+    {
+        int rank = b.Length / rows;
+        var product = new float[(long)rows * columns];
+        Parallel.For(0, rows, () => new double[columns], (o, _, row) =>
+        {
+            Array.Clear(row);
+            for (int k = 0; k < rank; k++)
+                System.Numerics.Tensors.TensorPrimitives.MultiplyAdd(a.AsSpan(k * columns, columns), b[o * rank + k], row, row);
+            System.Numerics.Tensors.TensorPrimitives.ConvertTruncating<double, float>(row, product.AsSpan(o * columns, columns));
+            return row;
+        }, _ => { });
+        return product;
+    }
+}

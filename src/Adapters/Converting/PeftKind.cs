@@ -1,0 +1,130 @@
+using System.Text.Json.Nodes;
+using Marrow.Adapters.Methods;
+using Marrow.Adapters.Peft;
+using Marrow.Adapters.Targets;
+using Marrow.Formats;
+using Marrow.Formats.Safetensors;
+
+namespace Marrow.Adapters.Converting;
+
+/// <summary>PEFT folders, with everything that PEFT keeps in them, and Marrow's own methods in folders of the same form (spec/formats.md §6.4).</summary>
+public sealed class PeftKind : AdapterKind
+{
+    /// <inheritdoc/>
+    public override string Name => "peft";
+
+    /// <inheritdoc/>
+    public override string Description => "PEFT folder (adapter_model.safetensors)";
+
+    /// <inheritdoc/>
+    public override string? Ending => null;
+
+    /// <inheritdoc/>
+    public override bool KeepsScales => true;
+
+    /// <inheritdoc/>
+    public override ScaleForm Scales => ScaleForm.EachLayer;
+
+    /// <inheritdoc/>
+    public override bool Recognises(string path) => Directory.Exists(path);
+
+    /// <inheritdoc/>
+    public override AdapterDocument Open(string path, double? alpha = null) => alpha is null ? PeftAdapterDocument.Open(this, path)
+        : throw new ModelFileException("RP006", Echo.Name(path), "a folder says its lora_alpha itself; leave the given one out");
+
+    /// <inheritdoc/>
+    public override string? Refusal(AdaptedModule layer) => null;
+
+    /// <inheritdoc/>
+    public override string? Refusal(CarriedTensor tensor) => null;
+
+    /// <inheritdoc/>
+    public override void Write(string path, AdapterContents contents, AdapterWriting writing)
+    {
+        if (contents.Layers.Count > 0 && contents.Carried.FirstOrDefault(c => c.Kind == CarriedKind.State) is { } state)
+            throw new MarrowException("AC005", $"A peft folder cannot hold recurrent states ('{Echo.Name(state.Name)}') beside an adapter of layers; write rwkv-peft. [AC005]");
+        AdapterConfig config = Config(contents, writing.PathOf) with { BaseModel = contents.BaseModel };
+        string[] saved = [.. contents.Carried.Where(c => c.Kind == CarriedKind.Saved).Select(c => SavedModule(c, contents, writing)).Distinct()];
+        config = config with { Targets = config.Targets with { ModulesToSave = saved } };
+        ModulePattern? targets = contents.Layers.Count == 0 ? null : new([.. TargetNames(contents, writing)]);
+        AtomicFolder.Write(path, folder =>
+        {
+            AtomicFile.WriteText(Path.Combine(folder, PeftConfig.FileName), PeftConfig.Write(config, targets, contents.BaseModel));
+            SafetensorsWriter.Write(Path.Combine(folder, PeftFolder.TensorFile), contents.Layers.SelectMany(l => TensorsOf(l, writing.PathOf(l.Module)))
+                .Concat(contents.Carried.Select(c => TensorToWrite.Copy(c.Source, c.Tensor.Name, PeftKeys.Prefix + PathOf(c, writing)))));
+        });
+    }
+
+    private static AdapterConfig Config(AdapterContents contents, Func<string, string> pathOf)
+    {
+        if (contents.Layers.Count == 0)
+            return contents.Carried.Any(c => c.Kind == CarriedKind.State) ? new StateConfig() : throw new MarrowException("AC004", "The adapter changes no layer and holds no states; there is nothing a peft folder could say. [AC004]");
+        if (contents.Layers.FirstOrDefault(l => l.GetType() != contents.Layers[0].GetType() || (l is BlockLayer b && (b.Form, b.Rank) != (((BlockLayer)contents.Layers[0]).Form, contents.Layers[0].Rank))) is { } other)
+            throw new MarrowException("AC004", $"'{Echo.Name(contents.Layers[0].Module)}' has {contents.Layers[0].Method} and '{Echo.Name(other.Module)}' {other.Method}, or another block size; a peft folder has one for all layers. Convert to LoRA (--as lora). [AC004]");
+        if (contents.Layers[0] is BlockLayer block)
+        {
+            return block.Form switch
+            {
+                BlockForm.Balance => new MissConfig { R = block.Rank },
+                BlockForm.Mini => new MissMiniConfig { R = block.Rank, MiniR = (int)block.Tensor.Shape[1] },
+                BlockForm.BatByOutputs => new BatConfig { R = block.Rank },
+                _ => new BatRowConfig { R = block.Rank },
+            };
+        }
+        LowRankLayer[] layers = [.. contents.Layers.Cast<LowRankLayer>()];
+        Dictionary<string, string> switches = [];
+        if (layers.Any(l => l.Magnitude is not null))
+            switches["use_dora"] = layers.FirstOrDefault(l => l.Magnitude is null) is not { } plain ? "true"
+                : throw new MarrowException("AC004", $"'{Echo.Name(plain.Module)}' has LoRA and other layers DoRA; a peft folder has one of them for all layers. [AC004]");
+        if (layers.Any(l => l.OutputBias is not null))
+            switches["lora_bias"] = layers.FirstOrDefault(l => l.OutputBias is null) is not { } plain ? "true"
+                : throw new MarrowException("AC004", $"'{Echo.Name(plain.Module)}' has no bias in its LoRA and other layers have; a peft folder has lora_bias for all layers or none. [AC004]");
+        if (contents.Carried.Any(c => c.Kind == CarriedKind.Bias))
+            switches["bias"] = "\"all\"";
+        return LoraSettings.Of(layers, pathOf) with { Kept = switches };
+    }
+
+    // Endings where the base shows that they mean exactly these modules, else whole paths.
+    private static IEnumerable<string> TargetNames(AdapterContents contents, AdapterWriting writing)
+    {
+        string[] paths = [.. contents.Layers.Select(l => writing.PathOf(l.Module))];
+        if (writing.Base is not { } model)
+            return paths;
+        string[] endings = [.. paths.Select(p => p[(p.LastIndexOf('.') + 1)..]).Distinct()];
+        int meant = model.Modules.Select(model.PathOf).Count(p => endings.Any(e => ModulePattern.IsAt(p, e)));
+        return meant == paths.Length ? endings : paths;
+    }
+
+    // PEFT keeps modules whole, so a part of one could not be said.
+    private static string SavedModule(CarriedTensor tensor, AdapterContents contents, AdapterWriting writing)
+    {
+        string module = BaseWeights.ModuleOf(tensor.Name);
+        BaseWeights? model = writing.Base;
+        bool whole = module != tensor.Name && model?.TensorsOf(module).All(t => contents.Carried.Any(c => c.Name == t)) != false;
+        return whole ? writing.PathOf(module) : throw new MarrowException("AC005", $"'{Echo.Name(tensor.Name)}' was trained, and is no whole module; a peft folder keeps whole modules (modules_to_save) only. "
+            + "Write rwkv-peft, or merge the adapter into the model. [AC005]");
+    }
+
+    private static string PathOf(CarriedTensor tensor, AdapterWriting writing)
+    {
+        string module = BaseWeights.ModuleOf(tensor.Name);
+        return writing.PathOf(module) + tensor.Name[module.Length..];
+    }
+
+    private static IEnumerable<TensorToWrite> TensorsOf(AdaptedModule layer, string path)
+    {
+        if (layer is BlockLayer block)
+            return [TensorToWrite.Copy(block.Source, block.Tensor.Name, PeftKeys.Of(path, block.Form == BlockForm.BatByInputs ? BatRowConfig.Tensor : MissKeys.Tensor))];
+        var low = (LowRankLayer)layer;
+        List<TensorToWrite> tensors =
+        [
+            low.A.ToWrite(PeftKeys.Of(path, low.IsEmbedding ? "lora_embedding_A" : "lora_A.weight")),
+            low.B.ToWrite(PeftKeys.Of(path, low.IsEmbedding ? "lora_embedding_B" : "lora_B.weight")),
+        ];
+        if (low.Magnitude is { } m)
+            tensors.Add(m.ToWrite(PeftKeys.Of(path, "lora_magnitude_vector"), [(long)m.Rows * m.Columns]));
+        if (low.OutputBias is { } bias)
+            tensors.Add(bias.ToWrite(PeftKeys.Of(path, "lora_B.bias"), [(long)bias.Rows * bias.Columns]));
+        return tensors;
+    }
+}

@@ -14,7 +14,7 @@ async function answer({model: modelPath, lora = [], tokens = [], texts = [], gre
         if (tokens.length === 0)
             return {ids};
         context = await model.createContext({
-            contextSize: Math.max(64, tokens.length + greedy + 8), threads: 1, flashAttention: false,
+            contextSize: Math.max(64, tokens.length + greedy + 8), threads: 1, flashAttention: false, experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32",
             lora: lora.length === 0 ? undefined : {adapters: lora.map(({path, scale}) => ({filePath: path, scale}))}
         });
         const sequence = context.getSequence();

@@ -76,8 +76,9 @@ internal sealed class ModelConverter
         }, output => Write(output, report, seconds));
     }
 
-    /// <summary>Plain types for every kind, file types for GGUF.</summary>
-    private static ConversionOptions Types(ModelKind kind, string? name)
+    /// <summary>What --store-as means: plain types for every kind, file types for GGUF.</summary>
+    /// <exception cref="MarrowException">CL008 a type that the kind does not have; GG025, GG026 no file type, or one that is not written.</exception>
+    public static ConversionOptions Types(ModelKind kind, string? name)
     {
         DType? plain = name?.ToLowerInvariant() switch { "fp32" or "f32" => DType.F32, "bf16" => DType.BF16, "fp16" or "f16" => DType.F16, _ => null };
         if (name is null)

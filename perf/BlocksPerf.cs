@@ -9,7 +9,8 @@ namespace Marrow.Perf;
 /// <summary>Times decoding and encoding of every block type on one core, beside the memory bandwidth of the same minute and the rates published for ggml.</summary>
 internal static class BlocksPerf
 {
-    private const int Values = 1 << 22, Rounds = 7;
+    private const int Values = 1 << 22;
+    private const double Seconds = 1.5, Turn = 3e-3;
 
     /// <summary>M weights/s of ggml's reference C with AVX2 on a core of a cloud machine (spec/formats.md §11.1): not measured here.</summary>
     private static readonly Dictionary<DType, int> Published = new()
@@ -24,7 +25,7 @@ internal static class BlocksPerf
         string only = at >= 0 && at + 1 < options.Length ? options[at + 1] : "";
         using var one = new WorkerPool(1);
         (double copy, double triad) = MemoryBandwidth.Measure(one);
-        Console.WriteLine($"one core, {(Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128)}-bit vectors; memory: copy {copy:F1}, triad {triad:F1} GB/s; {Values >> 20} Mi values, the best of {Rounds}");
+        Console.WriteLine($"one core, {(Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128)}-bit vectors; memory: copy {copy:F1}, triad {triad:F1} GB/s");
         Console.WriteLine("GB/s count fp32 and blocks. ggml: rates of spec/formats.md §11.1, from another machine.");
         Console.WriteLine($"{"type",-8} | decode: M weights/s    GB/s | encode: M weights/s    GB/s    ggml");
         float[] values = Gaussian(), decoded = new float[Values];
@@ -33,32 +34,35 @@ internal static class BlocksPerf
             if (format.Decode is not { } decode || !format.Name.Contains(only, StringComparison.Ordinal))
                 continue;
             byte[] blocks = new byte[Values / format.Elements * format.Bytes];
-            double bytes = 4.0 * Values + blocks.Length;
+            double bytes = 4.0 + (double)format.Bytes / format.Elements;
             string encoded = "";
             if (format.Encode is { } encode)
             {
-                double seconds = Best(() => encode(values, blocks));
-                encoded = $"{Values / seconds / 1e6,19:F0} {bytes / seconds / 1e9,7:F1} {(Published.TryGetValue(format.DType, out int rate) ? rate : ""),7}";
+                double seconds = Best(n => encode(values.AsSpan(0, n), blocks.AsSpan(0, n / format.Elements * format.Bytes)));
+                encoded = $"{1 / seconds / 1e6,19:F0} {bytes / seconds / 1e9,7:F1} {(Published.TryGetValue(format.DType, out int rate) ? rate : ""),7}";
             }
-            double spent = Best(() => decode(blocks, decoded));
-            Console.WriteLine($"{format.Name,-8} | {Values / spent / 1e6,19:F0} {bytes / spent / 1e9,7:F1} | {encoded}".TrimEnd());
+            double spent = Best(n => decode(blocks.AsSpan(0, n / format.Elements * format.Bytes), decoded.AsSpan(0, n)));
+            Console.WriteLine($"{format.Name,-8} | {1 / spent / 1e6,19:F0} {bytes / spent / 1e9,7:F1} | {encoded}".TrimEnd());
         }
         return 0;
     }
 
-    private static double Best(Action action)
+    /// <summary>Seconds a value: the best of a second of runs, each short enough to fall between the turns of other programs.</summary>
+    private static double Best(Action<int> run)
     {
-        // The runtime recompiles what is called often, a tenth of a second later.
-        long begun = Stopwatch.GetTimestamp();
-        do
-            action();
-        while (Stopwatch.GetElapsedTime(begun).TotalSeconds < 0.4);
+        int count = Values;
         double best = double.MaxValue;
-        for (int i = 0; i < Rounds; i++)
+        long begun = Stopwatch.GetTimestamp();
+        // The first fifth of the time goes to the runtime, which recompiles what is called often.
+        for (double spent = 0; spent < Seconds; spent = Stopwatch.GetElapsedTime(begun).TotalSeconds)
         {
             long start = Stopwatch.GetTimestamp();
-            action();
-            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+            run(count);
+            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            if (spent > Seconds / 5)
+                best = Math.Min(best, seconds / count);
+            else if (seconds > Turn && count > 1 << 14)
+                count /= 2;
         }
         return best;
     }

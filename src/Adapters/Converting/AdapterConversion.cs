@@ -10,7 +10,7 @@ public static class AdapterConversion
     /// <exception cref="MarrowException">
     /// AC001 … AC013 as the messages say; otherwise what the readers and writers of the kinds throw. Nothing is written then.
     /// </exception>
-    public static AdapterConversionReport Run(AdapterConversionRequest request)
+    public static AdapterConversionReport Run(AdapterConversionRequest request, CancellationToken cancellation = default)
     {
         Check(request);
         BaseWeights? model = request.Model is null ? null : new BaseWeights(request.Model);
@@ -34,12 +34,14 @@ public static class AdapterConversion
             AdapterContents contents = adapters is [var (only, weight)] ? weight == 1 ? only : AdapterCombination.Weighted(Addable(only), weight)
                 : combination.Combine([.. adapters.Select(a => (Addable(a.Contents), a.Weight))]);
             contents = contents with { Layers = [.. contents.Layers.Select(Fit)] };
-            return AdapterOutput.Write(request.Target, request.Output, contents, reports, kinds, model, request, warnings);
+            return AdapterOutput.Write(request.Target, request.Output, contents, new(reports, kinds, warnings) { Alpha = request.Alpha, Limit = request.Approximate }, model);
 
             AdaptedModule Fit(AdaptedModule layer)
             {
+                cancellation.ThrowIfCancellationRequested();
                 var (fitted, report) = fitting.Fit(layer);
                 reports.Add(combination.Truncations.GetValueOrDefault(layer.Module) is { } cut && report.Exactness != Exactness.Approximate ? cut : report);
+                request.Progress?.Report(reports[^1]);
                 return fitted;
             }
 

@@ -29,6 +29,9 @@ public sealed record AdapterConversionRequest
 
     /// <summary>How several adapters are combined.</summary>
     public Combination Combination { get; init; } = new();
+
+    /// <summary>Is told of each layer when it is done; decompositions of large models take minutes.</summary>
+    public IProgress<LayerConversion>? Progress { get; init; }
 }
 
 /// <summary>One adapter that is read.</summary>

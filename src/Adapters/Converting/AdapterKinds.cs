@@ -1,7 +1,11 @@
 using Marrow.Adapters.GgufLora;
 using Marrow.Adapters.Kohya;
 using Marrow.Adapters.Mlx;
+using Marrow.Adapters.Peft;
+using Marrow.Adapters.RwkvPeft;
 using Marrow.Formats;
+using Marrow.Formats.Gguf;
+using Marrow.Formats.HuggingFace;
 
 namespace Marrow.Adapters.Converting;
 
@@ -20,4 +24,21 @@ public static class AdapterKinds
     /// <exception cref="ModelFileException">AC003 it is no adapter's.</exception>
     public static AdapterKind Of(string path) => All.FirstOrDefault(k => k.Recognises(path)) ?? throw new ModelFileException("AC003", Echo.Name(path),
         (File.Exists(path) ? "is no adapter that can be read" : "there is no such file or folder") + $"; adapters are {string.Join(", ", All.Select(k => $"{k.Name} ({k.Description})"))}");
+
+    /// <summary>Whether a path holds an adapter rather than a model, by its content.</summary>
+    /// <exception cref="ModelFileException">The file cannot be read.</exception>
+    public static bool IsAdapter(string path)
+    {
+        if (Directory.Exists(path))
+            return File.Exists(Path.Combine(path, PeftConfig.FileName)) || File.Exists(Path.Combine(path, MlxKind.TensorFile));
+        if (!File.Exists(path))
+            return false;
+        if (GgufFile.IsGguf(path))
+        {
+            using GgufFile file = GgufFile.Open(path);
+            return file.Values.Text("general.type") == "adapter";
+        }
+        using ModelWeights weights = ModelWeights.OfFile(path);
+        return RwkvPeftFile.IsPresent(weights.Tensors) || weights.Tensors.Tensors.Keys.Any(KohyaDocument.IsKey);
+    }
 }

@@ -3,6 +3,19 @@ using Marrow.Formats;
 
 namespace Marrow.Adapters.Converting;
 
+/// <summary>What is known when an adapter is written.</summary>
+/// <param name="Layers">What became of each layer.</param>
+/// <param name="From">The kinds of the inputs.</param>
+/// <param name="Warnings">What should be known.</param>
+internal sealed record OutputNotes(List<LayerConversion> Layers, IReadOnlyList<string> From, List<string> Warnings)
+{
+    /// <summary>The alpha that is asked for.</summary>
+    public double? Alpha { get; init; }
+
+    /// <summary>The error that is allowed.</summary>
+    public LowRankLimit? Limit { get; init; }
+}
+
 /// <summary>The last stage of every conversion: what the target cannot hold is refused, scales are folded, the file is written, the report made.</summary>
 internal static class AdapterOutput
 {
@@ -20,16 +33,16 @@ internal static class AdapterOutput
             throw new MarrowException("AC001", string.Create(CultureInfo.InvariantCulture, $"The largest allowed error is {limit.MostError}, but must be at least 0. [AC001]"));
     }
 
-    /// <summary>Writes layers that <see cref="LayerFitting"/> made fit; <paramref name="reports"/> tell what became of each.</summary>
-    public static AdapterConversionReport Write(AdapterKind target, string output, AdapterContents contents, List<LayerConversion> reports, IReadOnlyList<string> kinds, BaseWeights? model,
-        AdapterConversionRequest request, List<string> warnings)
+    /// <summary>Writes layers that <see cref="LayerFitting"/> made fit.</summary>
+    public static AdapterConversionReport Write(AdapterKind target, string output, AdapterContents contents, OutputNotes notes, BaseWeights? model)
     {
+        List<LayerConversion> reports = notes.Layers;
         RefuseCarried(target, contents);
-        RefuseError(reports, request.Approximate);
+        RefuseError(reports, notes.Limit);
         double common = 0;
         if (contents.Layers.OfType<LowRankLayer>().ToArray() is { Length: > 0 } low)
         {
-            (IReadOnlyList<LowRankLayer> folded, common) = ScaleFolding.Fold(low, target, request.Alpha);
+            (IReadOnlyList<LowRankLayer> folded, common) = ScaleFolding.Fold(low, target, notes.Alpha);
             var byModule = folded.ToDictionary(l => l.Module);
             contents = contents with { Layers = [.. contents.Layers.Select(l => l is LowRankLayer ? byModule[l.Module] : l)] };
             for (int i = 0; i < reports.Count; i++)
@@ -38,8 +51,8 @@ internal static class AdapterOutput
                 reports[i] = reports[i] with { Rank = layer?.Rank ?? reports[i].Rank, Exactness = rounded && reports[i].Exactness == Exactness.Exact ? Exactness.Rounded : reports[i].Exactness };
             }
         }
-        target.Write(output, contents, new AdapterWriting(model, common, warnings));
-        return new AdapterConversionReport(kinds, target.Name, output, reports, [.. contents.Carried.Select(c => c.Name)], warnings) { Alpha = common == 0 ? null : common };
+        target.Write(output, contents, new AdapterWriting(model, common, notes.Warnings));
+        return new AdapterConversionReport(notes.From, target.Name, output, reports, [.. contents.Carried.Select(c => c.Name)], notes.Warnings) { Alpha = common == 0 ? null : common };
     }
 
     private static void RefuseCarried(AdapterKind target, AdapterContents contents)

@@ -9,24 +9,24 @@ namespace Marrow.Adapters.Merging;
 
 /// <summary>
 /// The weights of a model in memory as a file would hold them: each in the type that it has in <c>source</c> (where the model came from), or in memory
-/// where there is none, or all as <c>storeAs</c>. It owns neither.
+/// where there is none, or (<c>precise</c>) all as fp32, to be rounded once by whoever writes them. It owns neither.
 /// </summary>
 internal sealed class ModelTensors : ITensorSource
 {
     private readonly Dictionary<string, Weight> _weights;
     private readonly ITensorSource? _unread;
 
-    public ModelTensors(CausalModel model, ModelFolder? source, DType? storeAs)
+    public ModelTensors(CausalModel model, ModelFolder? source, bool precise)
     {
         Path = source?.Path ?? model.ModelType;
         _weights = model.Weights.ToDictionary(w => w.Name);
         var tensors = new Dictionary<string, TensorInfo>();
         foreach (Weight weight in model.Weights)
-            Add(weight.Name, storeAs ?? Plain(StoredType(weight, source)), TensorFiles.Dimensions(weight.Value.Shape));
+            Add(weight.Name, precise ? DType.F32 : Plain(StoredType(weight, source)), TensorFiles.Dimensions(weight.Value.Shape));
         // Other programs ask for these although nothing reads them: RWKV-7's first block has no value residual, but its newest files have its tensors.
         _unread = model is Rwkv ? source?.Tensors : null;
         foreach (TensorInfo tensor in _unread?.Tensors.Values.Where(t => model.Config.IsDerived(t.Name)) ?? [])
-            Add(tensor.Name, storeAs ?? Plain(tensor.DType), tensor.Shape);
+            Add(tensor.Name, precise ? DType.F32 : Plain(tensor.DType), tensor.Shape);
         Tensors = tensors;
 
         void Add(string name, DType type, IReadOnlyList<long> shape) => tensors.Add(name, new TensorInfo(name, type, shape, type.Bytes(shape.Aggregate(1L, (a, b) => a * b))));

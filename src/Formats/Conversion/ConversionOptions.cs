@@ -15,6 +15,9 @@ public sealed record ConversionOptions
     /// <summary>GGUF: the mixture of types (§3.6); null keeps the stored types, but for vectors and small matrices, which readers want as F32.</summary>
     public GgufFileType? FileType { get; init; }
 
+    /// <summary>GGUF: the name of the tokenizer's pre-tokenizer (`tokenizer.ggml.pre`), where it is not recognised; null otherwise.</summary>
+    public string? PreTokenizer { get; init; }
+
     /// <summary>Whether tensors that are quantised already may be quantised again, which adds the losses of both.</summary>
     public bool AllowRequantize { get; init; }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Marrow.Formats.Gguf;
 using Marrow.Formats.Gguf.Architectures;
+using Marrow.Formats.Gguf.Tokenizers;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Numerics.Blocks;
 
@@ -19,7 +20,7 @@ internal sealed record GgufPlan(GgufMetadata Values, IReadOnlyList<PlannedTensor
     {
         GgufArchitecture? architecture = model.GgufTensors is null ? GgufArchitectures.For(model.Config) : null;
         ITensorSource tensors = model.GgufTensors ?? architecture!.ToGguf(model.Tensors, model.Config);
-        GgufMetadata values = model.GgufValues is { } old ? Copy(path, old) : Described(path, model, architecture!, warnings);
+        GgufMetadata values = model.GgufValues is { } old ? Copy(path, old, options.FileType is not null) : Described(path, model, architecture!, options.PreTokenizer, warnings);
         IEnumerable<TensorInfo> infos = architecture is null ? tensors.Tensors.Values : tensors.Tensors.Values.OrderBy(t => t.Name, NaturalOrder.Instance);
         List<PlannedTensor> planned = options.FileType is { } type
             ? Mixed(type, values, tensors, [.. infos])
@@ -52,30 +53,38 @@ internal sealed record GgufPlan(GgufMetadata Values, IReadOnlyList<PlannedTensor
         }
     }
 
-    private static GgufMetadata Described(string path, SourceModel model, GgufArchitecture architecture, List<string> warnings)
+    private static GgufMetadata Described(string path, SourceModel model, GgufArchitecture architecture, string? preTokenizer, List<string> warnings)
     {
         var values = new GgufMetadata(path);
         architecture.Describe(model.Config, values);
         if (model.Name is { } name)
             values.Set("general.name", name);
         warnings.AddRange(architecture.Losses(model.Config));
+        if (model.Tokenizer is { } files && (files.Tokenizer ?? files.SentencePiece ?? files.World) is not null)
+            warnings.AddRange(GgufTokenizer.Write(files, model.Config.VocabularySize, values, preTokenizer));
+        else
+            warnings.Add("there is no tokenizer.json, tokenizer.model or rwkv_vocab….txt beside the model, so the file has no tokenizer and most programs will refuse it");
         return values;
     }
 
-    private static GgufMetadata Copy(string path, GgufMetadata old)
+    // What told how the old file was quantised does not hold of the new one.
+    private static GgufMetadata Copy(string path, GgufMetadata old, bool quantised)
     {
         var values = new GgufMetadata(path);
         foreach ((string key, GgufValue value) in old.Values)
-            values.Set(key, value);
+            if (!quantised || !key.StartsWith("quantize.imatrix.", StringComparison.Ordinal))
+                values.Set(key, value);
         return values;
     }
 
     private static void RequirePossible(string path, PlannedTensor tensor, ConversionOptions options)
     {
         (TensorToWrite from, DType to) = (tensor.From, tensor.To);
+        string name = $"{path}: tensor '{Echo.Name(from.Name)}' is stored as {from.DType}";
+        if (to.IsBlock() && BlockFormats.Of(to).Id < 0)
+            throw new MarrowException("CV002", $"{name}, which GGUF files do not have; name the type to store it as, F16, BF16 or F32 [CV002]");
         if (to == from.DType)
             return;
-        string name = $"{path}: tensor '{Echo.Name(from.Name)}' is stored as {from.DType}";
         if (from.DType.IsBlock() && to.IsBlock() && !options.AllowRequantize)
             throw new MarrowException("CV003", $"{name} and would be quantised again as {to}, with the losses of both; convert the model's F16, BF16 or F32 file, or allow it to be quantised again [CV003]");
         if (!from.DType.IsReal())

@@ -1,4 +1,5 @@
 using Marrow.Formats.Gguf;
+using Marrow.Formats.Gguf.Tokenizers;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.PyTorch;
@@ -72,6 +73,8 @@ public static class ModelConversion
                 AtomicFile.WriteText(Path.Combine(folder, "config.json"), config);
             foreach (string file in (model.Tokenizer?.Present ?? []).Prepend(model.GenerationFile).OfType<string>())
                 File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            if (model.GgufValues is { } values && values.Has(TokenizerKeys.Model))
+                GgufTokenizer.WriteFiles(values, folder);
             SafetensorsWriter.WriteModel(folder, run.Tensors, options.MaxShardBytes);
         });
         run.Finish(Directory.GetFiles(path).Order(StringComparer.Ordinal), () => SafetensorsFolder.Open(path));

@@ -1,4 +1,5 @@
 using Marrow.Formats.Gguf;
+using Marrow.Formats.Gguf.Tokenizers;
 using Marrow.Formats.HuggingFace;
 
 namespace Marrow.Formats.Conversion;
@@ -31,13 +32,15 @@ public sealed record SourceModel(ITensorSource Tensors, ModelConfig Config)
     {
         ArgumentNullException.ThrowIfNull(folder);
         string generation = Path.Combine(folder.Directory, "generation_config.json");
+        // A GGUF file has its tokenizer inside; what lies beside it may be another's.
+        bool whole = folder.Gguf?.Values.Has(TokenizerKeys.Model) == true;
         return new SourceModel(folder.Tensors, folder.Config)
         {
-            Tokenizer = folder.Tokenizer,
+            Tokenizer = whole ? null : folder.Tokenizer,
             Name = NameOf(folder.Path),
             GgufValues = folder.Gguf?.Values,
             GgufTensors = folder.Gguf,
-            GenerationFile = folder.Generation is null ? null : generation,
+            GenerationFile = whole || folder.Generation is null ? null : generation,
             Inputs = [folder.Path, .. folder.WeightFiles],
         };
     }

@@ -113,8 +113,8 @@ public sealed class ModelFolderWriterTests : IDisposable
     {
         using ModelFolder source = Source(DType.F32);
         using CausalModel model = ModelLoader.Load(_device, source);
-        Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["source"], model, source)).Code);
-        Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["out"], model, source, DType.I8)).Code);
+        Assert.Equal("IO007", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["source"], model, source)).Code);
+        Assert.Equal("CV007", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["out"], model, source, DType.I8)).Code);
         using var adapted = new AdaptedModel(model, new MissConfig { R = 2 }, 1);
         Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["out"], model, source)).Code);
         Assert.False(Directory.Exists(_folder["out"]));

@@ -166,7 +166,7 @@ public sealed class StateTests : IDisposable
         Assert.Equal(source.Tensors.Tensors.Keys.Order(), written.Tensors.Tensors.Keys.Order());
         Assert.Equal(source.Tensors.ReadFloats("blocks.0.att.v0"), written.Tensors.ReadFloats("blocks.0.att.v0"));
         using Llama llama = TinyLlama.Create(_device);
-        Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["llama.pth"], llama)).Code);
-        Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["base.pth"], loaded, source)).Code);
+        Assert.Equal("CV001", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["llama.pth"], llama)).Code);
+        Assert.Equal("IO007", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["base.pth"], loaded, source)).Code);
     }
 }

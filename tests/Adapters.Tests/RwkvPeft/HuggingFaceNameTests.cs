@@ -79,7 +79,7 @@ public sealed class HuggingFaceNameTests : IDisposable
         Assert.Equal(TinyLlama.Logits(model, TinyLlama.Batch()), TinyLlama.Logits(again, TinyLlama.Batch()));
         Assert.Equal("FL004", Refused(new StateConfig(), "states"));
         // Eight channels a head: the Hugging Face form has another epsilon than a .pth file means.
-        Assert.Equal("AD012", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["out.pth"], model, files)).Code);
+        Assert.Equal("CV001", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["out.pth"], model, files)).Code);
 
         string Refused(AdapterConfig config, string name)
         {

@@ -5,6 +5,7 @@ using Marrow.Formats.Numerics;
 using Marrow.Formats.PyTorch;
 using Marrow.Formats.Safetensors;
 using Marrow.Formats.Tests.Rwkv;
+using Marrow.Formats.Tests.Tokenizers;
 
 namespace Marrow.Formats.Tests.Conversion;
 
@@ -122,6 +123,25 @@ public sealed class GgufConversionTests : IDisposable
         Assert.Contains("allow", _files.Refused("CV003", "q8.gguf", "q6.gguf", q6), StringComparison.Ordinal);
         ConversionReport report = _files.Convert("q8.gguf", "q6.gguf", q6 with { AllowRequantize = true, Verify = true });
         Assert.Contains(report.Tensors, t => t is { From: DType.Q8_0, To: DType.Q6_K, RelativeError: > 0.001 and < 0.04 });
+    }
+
+    [Fact]
+    public void TheTokenizerGoesIntoTheFileAndOutAgain()
+    {
+        using MemoryTensors model = TinyModels.Rwkv(7, 2, DType.BF16, multiple: 8, vocabulary: 320);
+        Directory.CreateDirectory(_files["in"]);
+        PthWriter.Write(_files["in/model.pth"], [.. model.Tensors.Keys.Select(n => TensorToWrite.Copy(model, n))]);
+        AtomicFile.WriteText(_files["in/rwkv_vocab_v1.txt"], TinyWorld.Lines);
+        ConversionReport report = _files.Convert("in/model.pth", "model.gguf", new() { Verify = true });
+        Assert.DoesNotContain(report.Warnings, w => w.Contains("no tokenizer", StringComparison.Ordinal));
+        using (GgufFile file = GgufFile.Open(_files["model.gguf"]))
+            Assert.Equal(("rwkv", "model"), (file.Values.Text("tokenizer.ggml.model"), file.Values.Text("general.name")));
+        ConversionReport folder = _files.Convert("model.gguf", "out", new() { KeepNames = true });
+        string vocabulary = Assert.Single(folder.Files, f => f.EndsWith(".txt", StringComparison.Ordinal));
+        Assert.Equal(TinyWorld.Read(TinyWorld.Lines).Sorted, TinyWorld.Read(File.ReadAllText(vocabulary)).Sorted);
+        // One without a tokenizer says so.
+        File.Delete(_files["in/rwkv_vocab_v1.txt"]);
+        Assert.Contains(_files.Convert("in/model.pth", "mute.gguf").Warnings, w => w.Contains("no tokenizer", StringComparison.Ordinal));
     }
 
     [Fact]

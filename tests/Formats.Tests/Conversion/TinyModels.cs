@@ -40,11 +40,11 @@ internal static class TinyModels
     }
 
     /// <summary>The tensors of an RWKV-7 or RWKV-6 model under official names.</summary>
-    public static MemoryTensors Rwkv(int version, int seed, DType type, int multiple = 1)
+    public static MemoryTensors Rwkv(int version, int seed, DType type, int multiple = 1, int vocabulary = 9)
     {
         var random = new Random(seed);
         int n = 2 * random.Next(1, 5) * multiple, heads = random.Next(2, 4);
-        return Random(random, type, version == 7 ? Rwkv7Shapes(random, heads, n) : Rwkv6Shapes(random, heads, n));
+        return Random(random, type, version == 7 ? Rwkv7Shapes(random, heads, n, vocabulary) : Rwkv6Shapes(random, heads, n, vocabulary));
     }
 
     private static IEnumerable<(string, long[])> LlamaShapes(LlamaConfig config)
@@ -80,9 +80,9 @@ internal static class TinyModels
             yield return ("lm_head.weight", [config.VocabularySize, c]);
     }
 
-    private static IEnumerable<(string, long[])> Rwkv7Shapes(Random random, long h, long n)
+    private static IEnumerable<(string, long[])> Rwkv7Shapes(Random random, long h, long n, long v)
     {
-        long c = h * n, v = random.Next(5, 20), dw = random.Next(2, 5), da = random.Next(2, 5), dv = random.Next(2, 5), dg = random.Next(2, 5);
+        long c = h * n, dw = random.Next(2, 5), da = random.Next(2, 5), dv = random.Next(2, 5), dg = random.Next(2, 5);
         int layers = random.Next(1, 12);
         yield return ("emb.weight", [v, c]);
         for (int i = 0; i < layers; i++)
@@ -118,9 +118,9 @@ internal static class TinyModels
         yield return ("head.weight", [v, c]);
     }
 
-    private static IEnumerable<(string, long[])> Rwkv6Shapes(Random random, long h, long n)
+    private static IEnumerable<(string, long[])> Rwkv6Shapes(Random random, long h, long n, long v)
     {
-        long c = h * n, f = random.Next(5, 30) * 2, v = random.Next(5, 20), d = random.Next(2, 5), dw = random.Next(2, 5);
+        long c = h * n, f = random.Next(5, 30) * 2, d = random.Next(2, 5), dw = random.Next(2, 5);
         int layers = random.Next(1, 12);
         yield return ("emb.weight", [v, c]);
         for (int i = 0; i < layers; i++)

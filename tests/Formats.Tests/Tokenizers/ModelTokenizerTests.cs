@@ -95,7 +95,7 @@ public sealed class ModelTokenizerTests(ITestOutputHelper output) : IDisposable
     {
         Assert.Contains("copy tokenizer.json", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
         _folder.Put("tokenizer.model", "x");
-        Assert.Contains("save_pretrained", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("no sentencepiece model", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
         Assert.Contains("does not exist", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder["x"])).Message, StringComparison.Ordinal);
     }
 

@@ -28,14 +28,15 @@ internal static class MergeScores
 
     /// <summary>
     /// The merges that a table of scores means: every token's splits into two, in the order of the scores, the highest first. Null where a list cannot say
-    /// the same: tokens of equal scores merge from left to right, and tokens made of a character without token merge too.
+    /// the same: tokens of equal scores merge from left to right, and tokens made of a character without token merge too. Runs of one character may have
+    /// equal scores, as Llama's runs of spaces: where the longer merges first, a run also grows from the left.
     /// </summary>
     public static List<(string Left, string Right)>? ToMerges(TokenTable tokens, Vocabulary vocabulary)
     {
         bool IsNormal(ReadOnlySpan<char> part) => vocabulary.TryGetId(part, out int id) && tokens.Types[id] == TokenType.Normal;
         var merges = new List<(string, string)>();
-        int[] order = [.. Enumerable.Range(0, tokens.Count).Where(id => tokens.Types[id] == TokenType.Normal && !IsOneCharacter(tokens.Texts[id])).OrderByDescending(id => tokens.Scores[id])];
-        float? last = null;
+        int[] order = [.. Enumerable.Range(0, tokens.Count).Where(id => tokens.Types[id] == TokenType.Normal && !IsOneCharacter(tokens.Texts[id])).OrderByDescending(id => tokens.Scores[id]).ThenByDescending(id => tokens.Texts[id].Length)];
+        int? last = null;
         foreach (int id in order)
         {
             string text = tokens.Texts[id];
@@ -47,12 +48,14 @@ internal static class MergeScores
             bool reachable = merges.Count > before;
             if (CouldBeMade(text, tokens, vocabulary) && text.EnumerateRunes().Any(rune => !IsNormal(rune.ToString())))
                 return null;
-            if (reachable && tokens.Scores[id] == last)
+            if (reachable && last is { } other && tokens.Scores[id] == tokens.Scores[other] && !AreRuns(text, tokens.Texts[other]))
                 return null;
-            last = reachable ? tokens.Scores[id] : last;
+            last = reachable ? id : last;
         }
         return merges;
     }
+
+    private static bool AreRuns(string one, string other) => !one.AsSpan().ContainsAnyExcept(one[0]) && !other.AsSpan().ContainsAnyExcept(one[0]);
 
     private static bool CouldBeMade(string text, TokenTable tokens, Vocabulary vocabulary)
     {

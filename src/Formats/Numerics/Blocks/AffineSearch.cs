@@ -21,6 +21,8 @@ internal sealed record AffineSearch(int Top, float Start, int Tries, bool Absolu
     public Found Run(ReadOnlySpan<Vector<float>> x, Span<Vector<float>> weights, Span<Vector<float>> codes)
     {
         Weigh(x, weights);
+        Vector<int> low = SubBlockLanes.Limit(0), high = SubBlockLanes.Limit(Top);
+        bool absolute = Absolute;
         Vector<float> smallest = x[0], max = x[0], sumW = weights[0], sumX = sumW * x[0];
         for (int i = 1; i < x.Length; i++)
         {
@@ -36,8 +38,8 @@ internal sealed record AffineSearch(int Top, float Start, int Tries, bool Absolu
         Vector<float> scale = Vector<float>.One / factor, best = Vector<float>.Zero;
         for (int i = 0; i < x.Length; i++)
         {
-            Vector<float> code = SubBlockLanes.Nearest(factor * (x[i] - min), 0, Top);
-            best += weights[i] * Error(scale * code + min - x[i]);
+            Vector<float> code = SubBlockLanes.Nearest(factor * (x[i] - min), low, high);
+            best += weights[i] * Error(absolute, scale * code + min - x[i]);
         }
 
         for (int k = 0; k <= Tries; k++)
@@ -46,7 +48,7 @@ internal sealed record AffineSearch(int Top, float Start, int Tries, bool Absolu
             Vector<float> sumL = Vector<float>.Zero, sumL2 = Vector<float>.Zero, sumXL = Vector<float>.Zero;
             for (int i = 0; i < x.Length; i++)
             {
-                Vector<float> code = SubBlockLanes.Nearest(inverse * (x[i] - min), 0, Top), weighted = weights[i] * code;
+                Vector<float> code = SubBlockLanes.Nearest(inverse * (x[i] - min), low, high), weighted = weights[i] * code;
                 codes[i] = code;
                 sumL += weighted;
                 sumL2 += weighted * code;
@@ -59,7 +61,7 @@ internal sealed record AffineSearch(int Top, float Start, int Tries, bool Absolu
             tryMin = Vector.AndNot(tryMin, Vector.AsVectorSingle(positive));
             Vector<float> error = Vector<float>.Zero;
             for (int i = 0; i < x.Length; i++)
-                error += weights[i] * Error(tryScale * codes[i] + tryMin - x[i]);
+                error += weights[i] * Error(absolute, tryScale * codes[i] + tryMin - x[i]);
             Vector<int> better = Vector.LessThan(error, best) & Vector.GreaterThan(determinant, Vector<float>.Zero);
             best = Vector.ConditionalSelect(better, error, best);
             scale = Vector.ConditionalSelect(better, tryScale, scale);
@@ -71,7 +73,7 @@ internal sealed record AffineSearch(int Top, float Start, int Tries, bool Absolu
         return new(scale & kept, -Vector.ConditionalSelect(flat, smallest, min), factor & kept, offset & kept);
     }
 
-    private Vector<float> Error(Vector<float> difference) => Absolute ? Vector.Abs(difference) : difference * difference;
+    private static Vector<float> Error(bool absolute, Vector<float> difference) => absolute ? Vector.Abs(difference) : difference * difference;
 
     private void Weigh(ReadOnlySpan<Vector<float>> x, Span<Vector<float>> weights)
     {

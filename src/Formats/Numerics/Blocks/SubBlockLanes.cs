@@ -33,15 +33,18 @@ internal static class SubBlockLanes
             into[e] = (byte)(int)(x[e][lane] + bias);
     }
 
+    /// <summary>A limit of <see cref="Nearest(Vector{float}, Vector{int}, Vector{int})"/>.</summary>
+    public static Vector<int> Limit(int number) => new(0x400000 + number);
+
     /// <summary>
-    /// The nearest whole number within [<paramref name="low"/>, <paramref name="high"/>], halves to even. The trick of adding 1.5·2²³ is the
-    /// reference's, and what it gives for numbers beyond 2²² counts too.
+    /// The nearest whole number within limits, halves to even. The trick of adding 1.5·2²³ is the reference's, and what it gives for
+    /// numbers beyond 2²² counts too.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> Nearest(Vector<float> value, int low, int high)
+    public static Vector<float> Nearest(Vector<float> value, Vector<int> low, Vector<int> high)
     {
         Vector<int> bits = Vector.AsVectorInt32(value + new Vector<float>(12582912f)) & new Vector<int>(0x7FFFFF);
-        bits = Vector.Min(Vector.Max(bits, new Vector<int>(0x400000 + low)), new Vector<int>(0x400000 + high));
+        bits = Vector.Min(Vector.Max(bits, low), high);
         return Vector.AsVectorSingle(bits | new Vector<int>(0x4B000000)) - new Vector<float>(12582912f);
     }
 

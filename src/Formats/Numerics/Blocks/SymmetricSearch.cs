@@ -14,8 +14,9 @@ internal static class SymmetricSearch
     /// <summary>The scale of the best of nineteen factors, and that factor; both 0 where all elements are.</summary>
     public static (Vector<float> Scale, Vector<float> Factor) Factors(ReadOnlySpan<Vector<float>> x, int top)
     {
+        Vector<int> low = SubBlockLanes.Limit(-top), high = SubBlockLanes.Limit(top - 1);
         Vector<float> largest = SubBlockLanes.Largest(x), factor = new Vector<float>(-top) / largest;
-        (Vector<float> sumLX, Vector<float> sumL2) = Sums(x, factor, top);
+        (Vector<float> sumLX, Vector<float> sumL2) = Sums(x, factor, low, high);
         Vector<float> scale = Vector.ConditionalSelect(Vector.Equals(sumL2, Vector<float>.Zero), Vector<float>.Zero, sumLX / sumL2);
         Vector<float> best = scale * sumLX;
         for (int k = -9; k <= 9; k++)
@@ -23,7 +24,7 @@ internal static class SymmetricSearch
             if (k == 0)
                 continue;
             Vector<float> inverse = new Vector<float>(-(top + 0.1f * k)) / largest;
-            (sumLX, sumL2) = Sums(x, inverse, top);
+            (sumLX, sumL2) = Sums(x, inverse, low, high);
             Vector<int> better = Vector.GreaterThan(sumL2, Vector<float>.Zero) & Vector.GreaterThan(sumLX * sumLX, best * sumL2);
             scale = Vector.ConditionalSelect(better, sumLX / sumL2, scale);
             best = Vector.ConditionalSelect(better, scale * sumLX, best);
@@ -36,11 +37,12 @@ internal static class SymmetricSearch
     /// <summary>The scale after up to five rounds in which every code in turn moves to where it fits best; <paramref name="codes"/> takes the codes, −top where all elements are 0.</summary>
     public static Vector<float> Refined(ReadOnlySpan<Vector<float>> x, int top, Span<Vector<float>> codes)
     {
+        Vector<int> low = SubBlockLanes.Limit(-top), high = SubBlockLanes.Limit(top - 1);
         Vector<float> largest = SubBlockLanes.Largest(x), factor = new Vector<float>(-top) / largest;
         Vector<float> sumLX = Vector<float>.Zero, sumL2 = Vector<float>.Zero;
         for (int i = 0; i < codes.Length; i++)
         {
-            Vector<float> weight = x[i] * x[i], code = SubBlockLanes.Nearest(factor * x[i], -top, top - 1);
+            Vector<float> weight = x[i] * x[i], code = SubBlockLanes.Nearest(factor * x[i], low, high);
             codes[i] = code;
             sumLX += weight * x[i] * code;
             sumL2 += weight * code * code;
@@ -53,7 +55,7 @@ internal static class SymmetricSearch
             {
                 Vector<float> weight = x[i] * x[i], cubed = weight * x[i], code = codes[i];
                 Vector<float> restLX = sumLX - cubed * code, restL2 = sumL2 - weight * code * code;
-                Vector<float> moved = SubBlockLanes.Nearest(x[i] * restL2 / restLX, -top, top - 1);
+                Vector<float> moved = SubBlockLanes.Nearest(x[i] * restL2 / restLX, low, high);
                 Vector<int> may = Vector.GreaterThan(restLX, Vector<float>.Zero) & ~Vector.Equals(moved, code);
                 restLX += cubed * moved;
                 restL2 += weight * moved * moved;
@@ -71,12 +73,12 @@ internal static class SymmetricSearch
         return (sumLX / sumL2) & Vector.AsVectorSingle(kept);
     }
 
-    private static (Vector<float> SumLX, Vector<float> SumL2) Sums(ReadOnlySpan<Vector<float>> x, Vector<float> factor, int top)
+    private static (Vector<float> SumLX, Vector<float> SumL2) Sums(ReadOnlySpan<Vector<float>> x, Vector<float> factor, Vector<int> low, Vector<int> high)
     {
         Vector<float> sumLX = Vector<float>.Zero, sumL2 = Vector<float>.Zero;
         foreach (Vector<float> v in x)
         {
-            Vector<float> weight = v * v, code = SubBlockLanes.Nearest(factor * v, -top, top - 1);
+            Vector<float> weight = v * v, code = SubBlockLanes.Nearest(factor * v, low, high);
             sumLX += weight * v * code;
             sumL2 += weight * code * code;
         }

@@ -1,0 +1,118 @@
+using System.CommandLine;
+using System.Globalization;
+using Marrow.Adapters.Converting;
+using Marrow.Adapters.Converting.Combining;
+using Marrow.Formats;
+using Marrow.Formats.HuggingFace;
+using Marrow.Host.CommandLine;
+
+namespace Marrow.Host.Converting;
+
+/// <summary>The part of <c>marrow convert</c> that is about adapters.</summary>
+internal sealed class AdapterConverter
+{
+    private static readonly Dictionary<string, CombinationMethod> Methods = Enum.GetValues<CombinationMethod>()
+        .ToDictionary(m => string.Concat(m.ToString().Select((c, i) => char.IsUpper(c) && i > 0 ? $"_{char.ToLowerInvariant(c)}" : $"{char.ToLowerInvariant(c)}")));
+
+    private readonly Option<string?> model = new("--model") { Description = "The adapter's base model, where the conversion needs its names, sizes or weights", HelpName = "path" };
+    private readonly Option<double?> alpha = new("--adapter-alpha") { Description = "The lora_alpha of IN and of what --add names, where their files do not hold it (RWKV-PEFT)" };
+    private readonly Option<double?> writtenAlpha = new("--alpha") { Description = "The lora_alpha to write (that which leaves most factors untouched)" };
+    private readonly Option<string?> init = new("--init") { Description = "The start of an adapter that was trained on a changed base (PiSSA, OLoRA): init_pissa.pth, or the untrained adapter's folder", HelpName = "path" };
+    private readonly Option<bool> asLora = new("--as-lora") { Description = "Write LoRA, also where the kind could hold the adapter's own method" };
+    private readonly Option<bool> approximate = new("--approximate") { Description = "Write the best LoRA of --rank where no exact one exists, and tell the error" };
+    private readonly Option<int?> rank = new("--rank") { Description = "Rank of --approximate, and of the svd ways of combining" };
+    private readonly Option<bool> allowError = new("--allow-error") { Description = "Write an approximation also where its relative error is above 10%" };
+    private readonly Option<string[]> add = new("--add") { Description = "Another adapter to combine with IN, with its weight: path=0.5 (1 where not given)", HelpName = "path", AllowMultipleArgumentsPerToken = false };
+    private readonly Option<double> weight = new("--weight") { Description = "Weight of IN", DefaultValueFactory = _ => 1 };
+    private readonly Option<string> combine = new("--combine") { Description = "How adapters are combined, as PEFT does it; cat is the exact sum", DefaultValueFactory = _ => "cat" };
+    private readonly Option<double?> density = new("--density") { Description = "Part of the values that ties, dare and magnitude_prune keep" };
+    private readonly Option<ulong> seed = new("--seed") { Description = "Seed of dare's choice" };
+
+    /// <summary>Adds the options to a command.</summary>
+    public AdapterConverter(Command command)
+    {
+        combine.AcceptOnlyFromAmong([.. Methods.Keys]);
+        foreach (Option option in Options)
+            command.Options.Add(option);
+    }
+
+    /// <summary>The options that mean nothing for models.</summary>
+    public IReadOnlyList<Option> Options => [model, alpha, writtenAlpha, init, asLora, approximate, rank, allowError, add, weight, combine, density, seed];
+
+    /// <summary>Converts; <paramref name="isAdapter"/> tells whether the source is one, or a tuned model whose change is wanted.</summary>
+    /// <exception cref="MarrowException">As <see cref="AdapterConversion.Run"/>; CL012 an option is missing or has no good value; IO009 the target exists.</exception>
+    public void Run(ParseResult parse, CommandContext context, string source, string target, string? wanted, bool isAdapter, bool overwrite)
+    {
+        if (Path.Exists(target) && !overwrite)
+            throw new MarrowException("IO009", $"{Echo.Name(target, 300)}: exists already; choose another name, or allow it to be overwritten (--overwrite) [IO009]");
+        int? most = parse.GetValue(rank);
+        if (most is < 1)
+            throw new MarrowException("CL012", $"--rank is {most}, but must be above 0");
+        if (parse.GetValue(approximate) && most is null)
+            throw new MarrowException("CL012", "--approximate needs --rank: the rank of the LoRA that is written");
+        using ModelFolder? folder = parse.GetValue(model) is { } path ? ModelFolder.Open(path) : null;
+        double? given = parse.GetValue(alpha);
+        var request = new AdapterConversionRequest
+        {
+            Inputs = [new AdapterInput(source, parse.GetValue(weight)) { Alpha = given, Initial = parse.GetValue(init) }, .. (parse.GetValue(add) ?? []).Select(a => Other(a, given))],
+            Output = target,
+            Target = wanted is not null ? AdapterKinds.Find(wanted) : KindOf(target),
+            Model = folder,
+            AsLora = parse.GetValue(asLora),
+            Alpha = parse.GetValue(writtenAlpha),
+            Approximate = parse.GetValue(approximate) ? new LowRankLimit(most!.Value) { AllowError = parse.GetValue(allowError) } : null,
+            Combination = new Combination { Method = Methods[parse.GetValue(combine)!], Density = parse.GetValue(density), Seed = parse.GetValue(seed), Rank = most },
+        };
+        AdapterConversionReport report = AdapterConversion.Run(request);
+        context.Report(new
+        {
+            Out = target,
+            report.From,
+            Kind = report.To,
+            Exactness = $"{report.Exactness}".ToLowerInvariant(),
+            report.RelativeError,
+            report.Alpha,
+            Layers = report.Layers.Select(l => new { l.Module, l.From, l.Rank, Exactness = $"{l.Exactness}".ToLowerInvariant(), l.RelativeError, l.ErrorOfWeight }),
+            report.Carried,
+            report.Warnings,
+        }, output => Write(output, report));
+    }
+
+    private static AdapterInput Other(string text, double? alpha)
+    {
+        int at = text.LastIndexOf('=');
+        if (at < 0 || Path.Exists(text))
+            return new AdapterInput(text) { Alpha = alpha };
+        return double.TryParse(text[(at + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out double factor) ? new AdapterInput(text[..at], factor) { Alpha = alpha }
+            : throw new MarrowException("CL012", $"--add: {Echo.Quote(text)} names no weight after its '='; write path=0.5");
+    }
+
+    // A folder is PEFT's.
+    private static AdapterKind KindOf(string target) => Path.GetExtension(target).ToLowerInvariant() switch
+    {
+        "" => AdapterKinds.Find("peft"),
+        var ending => AdapterKinds.All.FirstOrDefault(k => k.Ending == ending) ?? AdapterKinds.Find("peft"),
+    };
+
+    private static void Write(TextWriter output, AdapterConversionReport report)
+    {
+        string Number(double value) => value.ToString("g3", CultureInfo.InvariantCulture);
+        output.WriteLine($"{Echo.Name(report.Output, 300)}: {report.To} of {string.Join(" and ", report.From)}, {report.Layers.Count} layers{(report.Alpha is { } alpha ? $", alpha {Number(alpha)}" : "")}");
+        foreach (var group in report.Layers.GroupBy(l => (l.From, l.Rank, l.Exactness)))
+        {
+            string told = group.Key.Exactness switch
+            {
+                Exactness.Exact => "exact",
+                Exactness.Rounded => "rounded once",
+                _ => $"approximate: relative error {Number(group.Min(l => l.RelativeError!.Value))} to {Number(group.Max(l => l.RelativeError!.Value))}, worst {Echo.Name(group.MaxBy(l => l.RelativeError)!.Module)}",
+            };
+            output.WriteLine($"  {group.Count(),4} layers of {group.Key.From}, rank {group.Key.Rank}: {told}");
+        }
+        if (report.RelativeError is { } error)
+            output.WriteLine($"  relative error over all approximated layers: {Number(error)}");
+        if (report.Carried.Count > 0)
+            output.WriteLine($"  {report.Carried.Count} other tensors were copied: {string.Join(", ", report.Carried.Take(5).Select(n => Echo.Name(n)))}{(report.Carried.Count > 5 ? ", …" : "")}");
+        foreach (string warning in report.Warnings)
+            output.WriteLine($"  warning: {warning}");
+    }
+}

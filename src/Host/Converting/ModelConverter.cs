@@ -1,0 +1,118 @@
+using System.CommandLine;
+using System.Globalization;
+using Marrow.Formats;
+using Marrow.Formats.Conversion;
+using Marrow.Formats.Gguf;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+using Marrow.Host.CommandLine;
+using Marrow.Host.Progress;
+
+namespace Marrow.Host.Converting;
+
+/// <summary>The part of <c>marrow convert</c> that is about models.</summary>
+internal sealed class ModelConverter
+{
+    /// <summary>The kinds of model files by the names that the command line has for them, in the order of <see cref="ModelKind"/>.</summary>
+    public static readonly string[] Kinds = ["hf", "safetensors", "gguf", "pth"];
+
+    private readonly Option<string?> storeAs = new("--store-as")
+    {
+        Description = "Type of a model's written weights: fp32, bf16, fp16; for gguf also q8_0, q6_k, q5_k_m, q4_k_m, q4_0 and others (that of each tensor in IN where not given)", HelpName = "type",
+    };
+    private readonly Option<bool> requantize = new("--requantize") { Description = "Quantise weights that are quantised already, which adds up the losses" };
+    private readonly Option<string?> shard = new("--shard-size") { Description = "Most bytes in one file of weights, as in 5GB or 500MB: a folder's shards (5GB where not given), a split GGUF", HelpName = "size" };
+    private readonly Option<bool> verify = new("--verify") { Description = "Read everything again and compare it with the source" };
+    private readonly Option<int> threads = new("--threads") { Description = "Threads that convert; 0 takes all processors" };
+
+    /// <summary>Adds the options to a command.</summary>
+    public ModelConverter(Command command)
+    {
+        threads.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() < 0)
+                result.AddError("--threads must be at least 0");
+        });
+        foreach (Option option in Options)
+            command.Options.Add(option);
+    }
+
+    /// <summary>The options that mean nothing for adapters.</summary>
+    public IReadOnlyList<Option> Options => [storeAs, requantize, shard, verify, threads];
+
+    /// <summary>Converts.</summary>
+    /// <exception cref="MarrowException">As <see cref="ModelFolder.Open"/> and <see cref="ModelConversion.Write"/>; CL008, CL009 an option's value.</exception>
+    public void Run(ParseResult parse, CommandContext context, string source, string target, ModelKind kind, bool overwrite, CancellationToken stopping)
+    {
+        TimeProvider time = context.Get<TimeProvider>();
+        long? most = parse.GetValue(shard) is { } size ? Size(size) : null;
+        ConversionOptions options = Types(kind, parse.GetValue(storeAs)) with
+        {
+            AllowRequantize = parse.GetValue(requantize),
+            Overwrite = overwrite,
+            MaxShardBytes = most ?? new ConversionOptions().MaxShardBytes,
+            MaxSplitBytes = most,
+            Threads = parse.GetValue(threads),
+            Verify = parse.GetValue(verify),
+            Cancellation = stopping,
+        };
+        using ModelFolder folder = ModelFolder.Open(source);
+        long started = time.GetTimestamp();
+        ConversionReport report;
+        using (var display = new TransferDisplay(context.Errors, time, !Console.IsErrorRedirected && ReferenceEquals(context.Errors, Console.Error)))
+            report = ModelConversion.Write(target, kind, SourceModel.Of(folder), options with { Progress = display.Tell });
+        double seconds = time.GetElapsedTime(started).TotalSeconds;
+        context.Report(new
+        {
+            Out = target,
+            Kind = Kinds[(int)report.Kind],
+            report.Files,
+            report.Bytes,
+            report.Exact,
+            report.Verified,
+            Seconds = seconds,
+            Tensors = report.Tensors.Select(t => new { t.Name, t.Shape, From = t.From.ToString(), To = t.To.ToString(), t.Bytes, t.Exact, t.RelativeError, t.Fallback }),
+            report.Warnings,
+        }, output => Write(output, report, seconds));
+    }
+
+    /// <summary>Plain types for every kind, file types for GGUF.</summary>
+    private static ConversionOptions Types(ModelKind kind, string? name)
+    {
+        DType? plain = name?.ToLowerInvariant() switch { "fp32" or "f32" => DType.F32, "bf16" => DType.BF16, "fp16" or "f16" => DType.F16, _ => null };
+        if (name is null)
+            return new ConversionOptions();
+        if (kind == ModelKind.Gguf)
+            return new ConversionOptions { FileType = GgufFileType.Parse(plain?.ToString() ?? name) };
+        return plain is { } type ? new ConversionOptions { StoreAs = type }
+            : throw new MarrowException("CL008", $"--store-as: {Echo.Quote(name)} is not a type of {Kinds[(int)kind]} files; choose fp32, bf16 or fp16, or write a .gguf file");
+    }
+
+    /// <summary>"5GB", "500MB", "4GiB" or a number of bytes.</summary>
+    private static long Size(string text)
+    {
+        (string Unit, double Bytes)[] units = [("GIB", 1 << 30), ("MIB", 1 << 20), ("KIB", 1 << 10), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3), ("B", 1), ("", 1)];
+        string upper = text.Trim().ToUpperInvariant();
+        (string unit, double bytes) = units.First(u => upper.EndsWith(u.Unit, StringComparison.Ordinal));
+        return double.TryParse(upper[..^unit.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number) && number * bytes is >= 1 and < 1e18
+            ? (long)(number * bytes) : throw new MarrowException("CL009", $"--shard-size: {Echo.Quote(text)} is not a size; write it as in 5GB, 500MB or 4GiB");
+    }
+
+    private static void Write(TextWriter output, ConversionReport report, double seconds)
+    {
+        string Number(double value) => value.ToString("g3", CultureInfo.InvariantCulture);
+        output.WriteLine($"{Echo.Name(report.Path, 300)}: {report.Tensors.Count} tensors, {Quantity.Bytes(report.Bytes)} in {(report.Files.Count == 1 ? "one file" : $"{report.Files.Count} files")}, {Quantity.Bytes((long)(report.Bytes / Math.Max(seconds, 1e-3)))}/s");
+        foreach (var group in report.Tensors.GroupBy(t => (t.From, t.To)).OrderByDescending(g => g.Sum(t => t.Bytes)))
+        {
+            double? error = group.Max(t => t.RelativeError);
+            string kept = group.All(t => t.Exact) ? group.Key.From == group.Key.To ? "copied" : "exact" : error is { } worst ? $"relative error up to {Number(worst)}" : "rounded";
+            output.WriteLine($"  {group.Key.From,-5} → {group.Key.To,-5} {group.Count(),5} tensors, {kept}");
+        }
+        foreach (ConvertedTensor tensor in report.Tensors.Where(t => t.Fallback is not null))
+            output.WriteLine($"  {Echo.Name(tensor.Name)} [{string.Join(',', tensor.Shape)}] is {tensor.To}: {tensor.Fallback}");
+        foreach (string warning in report.Warnings)
+            output.WriteLine($"  warning: {warning}");
+        if (report.Verified)
+            output.WriteLine("  verified: everything was read again and is as it should be");
+    }
+}

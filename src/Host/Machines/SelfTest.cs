@@ -24,6 +24,9 @@ internal static class SelfTest
     /// <summary>The quick test runs the first cases of an op only where a processor poses as a GPU: compilers for those take seconds for a kernel.</summary>
     private const int FewCases = 4;
 
+    /// <summary>Quantised types that the quick test looks at: kernels are compiled for each, and others decode as one of these does.</summary>
+    private static readonly DType[] QuickTypes = [DType.Q8_0, DType.Q4_K, DType.NF4];
+
     private static readonly string[] LlamaOps = ["embedding", "rms_norm", "add_rms_norm", "linear", "rope", "attention", "swiglu", "add", "linear_cross_entropy"];
 
     private static readonly string[] GemmaOps = ["embedding", "rms_norm", "add_rms_norm", "linear", "rope", "attention", "geglu", "add", "linear_cross_entropy"];
@@ -44,20 +47,24 @@ internal static class SelfTest
         DType[] activations = device is KernelDevice ? [DType.F32, DType.BF16] : [DType.F32];
         foreach (IGrouping<string, OpCase> op in OpCases.All.GroupBy(c => c.Op))
         {
-            OpCase[] cases = [.. op.Where(c => full || Elements(c) <= QuickElements)];
+            OpCase[] cases = [.. op.Where(c => full || (Elements(c) <= QuickElements && (c.Quantised is not { } quantised || QuickTypes.Contains(quantised.Type))))];
             if (!full && device is KernelDevice { Capabilities.IsCpu: true })
                 cases = [.. cases.Take(FewCases)];
             yield return Run(device, op.Key, cases, activations, errors: true, stopping);
         }
     }
 
-    /// <summary>One case of each op that training a model of type <paramref name="family"/> with an adapter of <paramref name="method"/> uses, with activations of a type; results come as they are found.</summary>
+    /// <summary>One case of each op that training a model of type <paramref name="family"/> with an adapter of <paramref name="method"/> uses, with activations of a type, and one for each quantised type of its weights; results come as they are found.</summary>
     /// <exception cref="MarrowException">An op cannot be run.</exception>
-    public static IEnumerable<OpResult> RunShort(Device device, string family, string method, DType activations, CancellationToken stopping)
+    public static IEnumerable<OpResult> RunShort(Device device, string family, string method, DType activations, IReadOnlyList<DType> quantised, CancellationToken stopping)
     {
         string[] ops = [.. FamilyOps(family), .. AdapterOps(method)];
         foreach (IGrouping<string, OpCase> op in OpCases.All.Where(c => ops.Contains(c.Op)).GroupBy(c => c.Op))
-            yield return Run(device, op.Key, [op.Where(c => Elements(c) <= ShortElements).MaxBy(Elements)!], [activations], errors: false, stopping);
+        {
+            OpCase plain = op.Where(c => c.Quantised is null && Elements(c) <= ShortElements).MaxBy(Elements)!;
+            IEnumerable<OpCase> others = quantised.Select(type => op.Where(c => c.Quantised?.Type == type).OrderBy(Elements).Take(2).LastOrDefault()).OfType<OpCase>();
+            yield return Run(device, op.Key, [plain, .. others], [activations], errors: false, stopping);
+        }
     }
 
     private static OpResult Run(Device device, string op, OpCase[] cases, DType[] activations, bool errors, CancellationToken stopping)

@@ -48,6 +48,9 @@ internal sealed class TrainingPlan : IDisposable
     /// <summary>Linear layers that are adapted; null where all weights are trained.</summary>
     public required int? AdaptedLayers { get; init; }
 
+    /// <summary>The block types that weights have in memory.</summary>
+    public required IReadOnlyList<DType> QuantisedTypes { get; init; }
+
     /// <summary>What training will take.</summary>
     public required MemoryEstimate Memory { get; init; }
 
@@ -94,7 +97,7 @@ internal sealed class TrainingPlan : IDisposable
         {
             warnings.AddRange(folder.Warnings);
             ModelTokenizer? tokenizer = ModelTokenizer.Of(folder);
-            (long all, long bytes, long trained, int? layers) = Layout(folder, job.Spec, given, warnings);
+            ModelLayout layout = Layout(folder, job.Spec, given, warnings);
             TrainingData data = TrainingData.Load(job.Spec, LoadedModel.VocabularyOf(folder, tokenizer), stopping);
             device = dryRun ? null : devices.Open(choice.Device);
             DeviceListing place = device is null ? devices.Find(choice.Device)
@@ -105,10 +108,11 @@ internal sealed class TrainingPlan : IDisposable
                 Tokenizer = tokenizer,
                 Data = data,
                 Steps = StepCount.Of(job.Spec.Training, StepCount.Batches(job.Spec, data.Train)),
-                BaseValues = all,
-                TrainedValues = trained,
-                AdaptedLayers = layers,
-                Memory = Estimate(folder, matrices, bytes, activations, trained, job.Spec, data),
+                BaseValues = layout.Values,
+                TrainedValues = layout.Trained,
+                AdaptedLayers = layout.AdaptedLayers,
+                QuantisedTypes = layout.QuantisedTypes,
+                Memory = Estimate(folder, matrices, layout, activations, job.Spec, data),
                 Place = place,
                 Device = device,
                 Choice = choice,
@@ -163,7 +167,7 @@ internal sealed class TrainingPlan : IDisposable
     }
 
     /// <summary>Builds the model and what is trained of it without values, which also checks that they belong together.</summary>
-    private static (long All, long Bytes, long Trained, int? Layers) Layout(ModelFolder folder, JobSpec job, DType? matrices, List<string> warnings)
+    private static ModelLayout Layout(ModelFolder folder, JobSpec job, DType? matrices, List<string> warnings)
     {
         using var device = new LayoutDevice();
         using CausalModel model = ModelLoader.Build(device, folder.Config, (name, shape) =>
@@ -172,12 +176,12 @@ internal sealed class TrainingPlan : IDisposable
             warnings.Add(remark);
         if (job.Training.SegmentLength is not null)
             Trainer.RequireCarriedState(model);
-        long all = model.Weights.Sum(w => w.Value.Shape.Count), bytes = model.WeightBytes;
+        var layout = new ModelLayout(model.Weights.Sum(w => w.Value.Shape.Count), model.WeightBytes, [.. model.Weights.Select(w => w.Value.DType).Where(t => t.IsBlock()).Distinct()]);
         using FineTuning tuning = Tuning.Of(model, job, warnings);
-        return (all, bytes, tuning.Parameters.Count, (tuning as AdaptedModel)?.Layers.Count);
+        return layout with { Trained = tuning.Parameters.Count, AdaptedLayers = (tuning as AdaptedModel)?.Layers.Count };
     }
 
-    private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, long weightBytes, DType activations, long trained, JobSpec job, TrainingData data)
+    private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, ModelLayout layout, DType activations, JobSpec job, TrainingData data)
     {
         int batch = Math.Min(job.Training.BatchSize, data.Train.Count), row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
         // In segments only a segment of each sequence is in memory, and the state of those that go on.
@@ -186,9 +190,9 @@ internal sealed class TrainingPlan : IDisposable
         int tokens = (int)Math.Min(data.Train.Tokens, (long)job.Training.BatchSize * row);
         // Packed rows hold examples of the usual length.
         int sequences = job.Data.Packing && !carries ? (int)Math.Max(1, (long)tokens * data.Train.Count / data.Train.Tokens) : batch;
-        var estimate = MemoryEstimate.For(folder.Config, matrices, trained, tokens, job.Training.ActivationCheckpointing, activations, sequences, carries);
+        var estimate = MemoryEstimate.For(folder.Config, matrices, layout.Trained, tokens, job.Training.ActivationCheckpointing, activations, sequences, carries);
         // Each weight has a type of its own. Trained weights take the place of the base's.
-        return estimate with { Weights = job.Adapter.Method == "full" ? 0 : weightBytes };
+        return estimate with { Weights = job.Adapter.Method == "full" ? 0 : layout.WeightBytes };
     }
 
     private void Judge(List<string> warnings)
@@ -210,5 +214,13 @@ internal sealed class TrainingPlan : IDisposable
             if (file.Report.WarningCount > 0)
                 warnings.Add($"{file.Report.Path}: {file.Report.WarningCount} remarks, the first: {file.Report.Warnings[0]}{(file.Report.WarningCount > 1 ? " (--dry-run shows them)" : "")}");
         }
+    }
+
+    /// <summary>What the names and shapes of a model tell.</summary>
+    private sealed record ModelLayout(long Values, long WeightBytes, IReadOnlyList<DType> QuantisedTypes)
+    {
+        public long Trained { get; init; }
+
+        public int? AdaptedLayers { get; init; }
     }
 }

@@ -27,7 +27,7 @@ internal static partial class TrainingRun
         if (plan.Device is KernelDevice gpu)
         {
             Say(log, $"checking the job's ops on {gpu.Name}; where its kernels are not in the cache yet, they are compiled now");
-            DeviceCheck.Require(gpu, plan.Folder.Config.ModelType, plan.Job.Spec.Adapter.Method, plan.Activations, stopping);
+            DeviceCheck.Require(gpu, plan.Folder.Config.ModelType, plan.Job.Spec.Adapter.Method, plan.Activations, plan.QuantisedTypes, stopping);
         }
         RunManifest made = Describe(plan, stopping);
         using LoadedModel loaded = LoadedModel.Open(plan.Folder, plan.Choice, plan.Device!);

@@ -37,6 +37,11 @@ public sealed class KernelDeviceOpTests(KernelDevices devices, ITestOutputHelper
             output.WriteLine("skipped: compilers for processors take ten seconds for the kernels of each head width; fp32 and GPUs see all of them");
             return;
         }
+        if (op.Quantised is { Type: not (DType.Q8_0 or DType.Q4_K or DType.NF4) } && device is KernelDevice { Capabilities.IsCpu: true })
+        {
+            output.WriteLine("skipped: compilers for processors take a second for the kernels of each type; GPUs see all of them, and decoding is tested for each");
+            return;
+        }
         if (op.Op == "wkv7" && activations == DType.BF16 && device is KernelDevice { Capabilities.IsCpu: true } && !op.Case.Contains("heads of 8", StringComparison.Ordinal))
         {
             output.WriteLine("skipped: compilers for processors take a second for each kernel and head size; fp32 and GPUs see all of them");

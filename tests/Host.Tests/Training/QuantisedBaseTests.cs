@@ -1,0 +1,43 @@
+using System.Text.Json;
+
+namespace Marrow.Host.Tests.Training;
+
+/// <summary>Jobs and commands over base weights that are quantised in memory.</summary>
+public class QuantisedBaseTests
+{
+    [Fact]
+    public void An_adapter_is_trained_evaluated_and_merged_over_quantised_weights()
+    {
+        using var folder = new TemporaryFolder();
+        string model = TinyModel.Write(folder, hidden: 64), rows = TinyModel.WriteRows(folder);
+        string job = TinyModel.WriteJob(folder, "run", "method: lora, r: 4", "max_steps: 20");
+        JsonElement plain = MarrowProcess.Json("train", job, "--dry-run"), plan = MarrowProcess.Json("train", job, "--dry-run", "--set", "model.dtype=nf4");
+        long before = plain.GetProperty("memory").GetProperty("weights").GetInt64(), after = plan.GetProperty("memory").GetProperty("weights").GetInt64();
+        Assert.InRange(after, 1, before / 2);
+        // The MLP's inner 48 values are no whole blocks.
+        Assert.Contains("2 of 14 linear layers are not NF4", plan.GetProperty("warnings")[0].GetString(), StringComparison.Ordinal);
+        JsonElement run = MarrowProcess.Json("train", job, "--set", "model.dtype=nf4");
+        Assert.Equal("completed", run.GetProperty("status").GetString());
+        double[] losses = TrainingFiles.Metric(folder["run"], "loss");
+        Assert.True(losses[^1] < 0.9 * losses[0], $"{losses[0]} to {losses[^1]}");
+
+        string[] choice = ["--model", model, "--adapter", folder["run", "adapter"], "--dtype", "nf4", "--device", "cpu"];
+        double Loss(params string[] options) => MarrowProcess.Json(["eval", "--data", rows, "--format", "tokens", .. options]).GetProperty("loss").GetDouble();
+        double trained = Loss(choice), base16 = Loss("--model", model, "--dtype", "nf4", "--device", "cpu"), elsewhere = Loss("--model", model, "--adapter", folder["run", "adapter"], "--device", "cpu");
+        Assert.True(trained < base16, $"{base16} to {trained}");
+        Assert.NotEqual(trained, elsewhere);
+        MarrowProcess.Done(["merge", .. choice, "--out", folder["merged"]]);
+        // The base is merged as it was quantised, in fp32.
+        Assert.Equal(trained, Loss("--model", folder["merged"], "--device", "cpu"), 1e-4);
+    }
+
+    [Fact]
+    public void Layers_that_are_not_quantised_are_named()
+    {
+        using var folder = new TemporaryFolder();
+        string model = TinyModel.Write(folder);
+        MarrowProcess.Result result = MarrowProcess.Run("generate", "--model", model, "--dtype", "q8_0", "--tokens", "1 5", "--max-tokens", "2", "--device", "cpu");
+        Assert.True(result.ExitCode == 0, result.Errors);
+        Assert.Contains("model.layers.0.mlp.down_proj.weight [32,48] F32", result.Errors, StringComparison.Ordinal);
+    }
+}

@@ -7,7 +7,7 @@ import {getLlama, LlamaLogLevel} from "node-llama-cpp";
 const llama = await getLlama({gpu: false, build: "never", logLevel: LlamaLogLevel.error, logger: (level, message) => process.stderr.write(`${level}: ${message}\n`)});
 
 async function answer({model: modelPath, lora = [], tokens = [], texts = [], greedy = 0}) {
-    const model = await llama.loadModel({modelPath, gpuLayers: 0, useMmap: true});
+    const model = await llama.loadModel({modelPath, gpuLayers: 0, vocabOnly: tokens.length === 0});
     let context;
     try {
         const ids = texts.map((text) => model.tokenize(text, false));

@@ -19,7 +19,7 @@ public class QuantisedBaseTests
         JsonElement run = MarrowProcess.Json("train", job, "--set", "model.dtype=nf4");
         Assert.Equal("completed", run.GetProperty("status").GetString());
         double[] losses = TrainingFiles.Metric(folder["run"], "loss");
-        Assert.True(losses[^1] < 0.9 * losses[0], $"{losses[0]} to {losses[^1]}");
+        Assert.True(losses[^1] < losses[0] - 0.2, $"{losses[0]} to {losses[^1]}");
 
         string[] choice = ["--model", model, "--adapter", folder["run", "adapter"], "--dtype", "nf4", "--device", "cpu"];
         double Loss(params string[] options) => MarrowProcess.Json(["eval", "--data", rows, "--format", "tokens", .. options]).GetProperty("loss").GetDouble();

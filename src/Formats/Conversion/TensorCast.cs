@@ -91,13 +91,17 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
         }
     }
 
+    // Squares of values that no scale reaches would be infinite in the encoders' sums.
     private void RequireStorable(ReadOnlySpan<float> values, long first)
     {
-        if (float.IsFinite(TensorPrimitives.MaxMagnitude(values)))
+        const float beyondAll = 1e12f;
+        if (MathF.Abs(TensorPrimitives.MaxMagnitude(values)) <= beyondAll)
             return;
         int at = 0;
-        while (float.IsFinite(values[at]))
+        while (MathF.Abs(values[at]) <= beyondAll)
             at++;
+        if (float.IsFinite(values[at]))
+            throw TooLarge(first + at);
         throw new ModelFileException("CV004", origin, $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds {values[at]} at element {first + at}, which {type} cannot hold; "
             + "the model is damaged (or store this file as F32, F16 or BF16, which keep such values)");
     }
@@ -108,9 +112,11 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
         BlockFormat format = BlockFormats.Of(type);
         for (int at = 0; at < blocks.Length; at += format.Bytes)
             if (BlockScales.Fault(type, blocks[at..]) is not null)
-                throw new ModelFileException("CV004", origin, $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds values from element {first + at / format.Bytes * format.Elements} on that are too large for {type}; "
-                    + "store this file as BF16 or F32");
+                throw TooLarge(first + at / format.Bytes * format.Elements);
     }
+
+    private ModelFileException TooLarge(long element) => new("CV004", origin, $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds values from element {element} on that are too large for {type}; "
+        + "store this file as BF16 or F32");
 
     // Up to 65520, which is halfway to the next power, values round to 65504.
     private static long Overflows(ReadOnlySpan<float> values)

@@ -15,9 +15,11 @@ switch (args.Length > 0 ? args[0] : "")
         return GpuPerf.Run(options);
     case "gpu-gemm":
         return GpuGemmPerf.Run(options);
+    case "blocks":
+        return BlocksPerf.Run(options);
     case "machine":
         return MachinePerf.Run(options);
     default:
-        Console.Error.WriteLine("usage: dotnet run -c Release --project perf -- gemm [--json] [--only TEXT] | machine [--json] | step [--model llama|rwkv7|rwkv6] [--quick] [--only METHOD] [--peer PYTHON] | length [--model rwkv7|rwkv6] | gpu [--device NAME] [--shape NAME] [--method NAME] [--r N] [--rows N] [--steps N] [--peak TFLOPS] [--only PART] [--json] | gpu-gemm [--device NAME] [--tuning FILE] [--json]");
+        Console.Error.WriteLine("usage: dotnet run -c Release --project perf -- gemm [--json] [--only TEXT] | blocks [--only TEXT] | machine [--json] | step [--model llama|rwkv7|rwkv6] [--quick] [--only METHOD] [--peer PYTHON] | length [--model rwkv7|rwkv6] | gpu [--device NAME] [--shape NAME] [--method NAME] [--r N] [--rows N] [--steps N] [--peak TFLOPS] [--only PART] [--json] | gpu-gemm [--device NAME] [--tuning FILE] [--json]");
         return 2;
 }

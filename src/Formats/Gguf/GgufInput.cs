@@ -81,12 +81,12 @@ internal sealed class GgufInput(SafeFileHandle handle, string path, long length)
         return bytes;
     }
 
-    /// <summary>Charges memory that is about to be kept.</summary>
-    public void Spend(long bytes)
+    /// <summary>Charges memory that is about to be kept for what was read and <paramref name="coming"/> bytes that follow.</summary>
+    public void Spend(long bytes, long coming = 0)
     {
         _spent += bytes;
-        if (_spent > 3 * Position + FreeBudget)
-            throw new ModelFileException("GG010", path, $"the header needs more than {_spent >> 20} MiB of memory for {Position} bytes; no model has such metadata, the file is damaged");
+        if (_spent > 3 * (Position + coming) + FreeBudget)
+            throw new ModelFileException("GG010", path, $"the header needs more than {_spent >> 20} MiB of memory for its {Position + coming} bytes; no model has such metadata, the file is damaged");
     }
 
     /// <summary>What ends the header, for messages.</summary>

@@ -72,7 +72,7 @@ internal sealed class GgufValueReader(GgufInput input, Action<ModelFileException
     private Array Numbers(string key, GgufType type, int count)
     {
         int size = SizeOf(type), kept = type == GgufType.Bool ? 1 : 8;
-        input.Spend((long)count * Math.Max(0, kept - 3 * size));
+        input.Spend((long)count * kept, (long)count * size);
         Array items = type switch
         {
             GgufType.Bool => new bool[count],

@@ -95,7 +95,7 @@ public sealed record LlamaConfig : ModelConfig
     /// <summary>Reads a config.json.</summary>
     /// <exception cref="ModelFileException">
     /// HF001 missing; HF002 not a JSON object; HF003 a size missing or out of range; HF004 heads that do not divide; HF005 layer count;
-    /// HF006 a value of the wrong type; HF007 stored quantised; HF008 unsupported model type; HF009 rope; HF010 activation; HF011 windows.
+    /// HF006 a value of the wrong type; HF007 stored quantised, but as bitsandbytes' NF4; HF008 unsupported model type; HF009 rope; HF010 activation; HF011 windows.
     /// </exception>
     public static LlamaConfig Read(string path)
     {
@@ -113,6 +113,6 @@ public sealed record LlamaConfig : ModelConfig
 
     private static LlamaConfig Parse(byte[] utf8, string origin) => LlamaConfigReader.Read(JsonFields.Parse(origin, utf8, "HF002", "HF006")) with
     {
-        RawJson = Encoding.UTF8.GetString(utf8),
+        RawJson = StoredQuantisation.Without(Encoding.UTF8.GetString(utf8)),
     };
 }

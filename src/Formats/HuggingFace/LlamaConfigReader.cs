@@ -20,9 +20,7 @@ internal static class LlamaConfigReader
                 + "save its text part as a model of its own (transformers: Gemma3ForCausalLM.from_pretrained, save_pretrained; model_type gemma3_text) and give that");
         if (!LlamaConfig.SupportedTypes.Contains(type))
             throw config.Error("HF008", "model_type", $"'{Echo.Name(type)}' is not supported; supported are {Supported}");
-        if (config.Object("quantization_config") is { } quantised)
-            throw config.Error("HF007", "quantization_config",
-                $"says that the model is stored quantised (method {Echo.Name(quantised.Text("quant_method") ?? "unknown")}); use the original, unquantised model");
+        StoredQuantisation.Check(config);
         // The gemma classes read a key of their own, and have sizes of their own where the file gives none.
         bool gemma2 = type == "gemma2", gemma = gemma2 || type == "gemma3_text";
         string key = gemma ? "hidden_activation" : "hidden_act", activation = config.Text(key) ?? (gemma ? GeluTanh : "silu");

@@ -32,7 +32,10 @@ public abstract record ModelConfig
     /// <summary>The id of padding, where there is one.</summary>
     public int? PadId { get; init; }
 
-    /// <summary>The file's own text, for writing it again beside merged weights; null for a configuration made in memory.</summary>
+    /// <summary>
+    /// The file's own text, for writing it again beside merged weights, and without the section that says how the original's are quantised; null for a
+    /// configuration made in memory.
+    /// </summary>
     public string? RawJson { get; init; }
 
     /// <summary>Whether a tensor is a matrix that may be kept in bf16; all others are fp32 in memory. <paramref name="shape"/> is slowest first.</summary>

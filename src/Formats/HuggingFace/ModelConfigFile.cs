@@ -17,6 +17,7 @@ public static class ModelConfigFile
         string? type = fields.Text("model_type");
         if (!RwkvConfig.SupportedTypes.Contains(type))
             return LlamaConfig.Read(path);
+        StoredQuantisation.Check(fields);
         return new RwkvConfig
         {
             ModelType = type!,
@@ -34,7 +35,7 @@ public static class ModelConfigFile
             BosId = LlamaConfigReader.Ids(fields, "bos_token_id") is [var bos, ..] ? bos : null,
             EosIds = LlamaConfigReader.Ids(fields, "eos_token_id"),
             PadId = LlamaConfigReader.Ids(fields, "pad_token_id") is [var pad, ..] ? pad : null,
-            RawJson = Encoding.UTF8.GetString(utf8),
+            RawJson = StoredQuantisation.Without(Encoding.UTF8.GetString(utf8)),
         };
     }
 

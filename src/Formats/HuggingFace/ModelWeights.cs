@@ -24,9 +24,15 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
         return (config, weights with { Tensors = architecture.Official(file, config) });
     }
 
-    /// <summary>The same with the tensors of an RWKV model under their official names, whatever the files call them.</summary>
-    /// <exception cref="ModelFileException">FL001 … FL004: the names are those of a Hugging Face form, and a tensor does not fit it.</exception>
-    public ModelWeights Official() => FlaTensors.NamingOf(Tensors) is { } naming ? this with { Tensors = FlaTensors.Open(Tensors, naming) } : this;
+    /// <summary>The same with the tensors of an RWKV model under their official names, whatever the files call them, and with bitsandbytes' NF4 as one tensor each.</summary>
+    /// <exception cref="ModelFileException">
+    /// FL001 … FL004: the names are those of a Hugging Face form, and a tensor does not fit it; BB001, BB002: what bitsandbytes stored is incomplete or not supported.
+    /// </exception>
+    public ModelWeights Official()
+    {
+        ITensorSource tensors = BitsAndBytesTensors.IsPresent(Tensors) ? BitsAndBytesTensors.Open(Tensors) : Tensors;
+        return this with { Tensors = FlaTensors.NamingOf(tensors) is { } naming ? FlaTensors.Open(tensors, naming) : tensors };
+    }
 
     /// <summary>Closes the files.</summary>
     public void Dispose() => Tensors.Dispose();

@@ -73,7 +73,7 @@ public sealed class GgufReadingTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public void Every_block_type_is_listed()
     {
-        foreach (var format in Numerics.Blocks.BlockFormats.All.Where(f => f.Id >= 0))
+        foreach (var format in Marrow.Formats.Numerics.Blocks.BlockFormats.All.Where(f => f.Id >= 0))
         {
             using GgufFile file = Open(new RawGguf { Data = 3 * format.Bytes }.Tensor("x", format.Id, 0, format.Elements, 3));
             Assert.Equal((format.DType, 3L * format.Bytes), (file.Tensors["x"].DType, file.Tensors["x"].ByteLength));

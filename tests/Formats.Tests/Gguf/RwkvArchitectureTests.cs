@@ -123,16 +123,24 @@ public sealed class RwkvArchitectureTests(ITestOutputHelper output) : IDisposabl
     }
 
     [Fact]
-    public void Blocks_that_were_divided_are_shown_as_fp32()
+    public void Blocks_that_were_divided_keep_their_type()
     {
         using MemoryTensors official = TinyModels.OfficialRwkv(6, DType.Q8_0);
         RwkvConfig config = RwkvConfig.Of(official);
         GgufArchitecture architecture = GgufArchitectures.For(config);
-        ITensorSource shown = architecture.Official(architecture.ToGguf(official, config), config with { RescaleEvery = 2 });
-        Assert.Equal(DType.Q8_0, shown.Tensors["blocks.1.att.output.weight"].DType);
-        Assert.Equal(DType.Q8_0, shown.Tensors["blocks.2.att.value.weight"].DType);
-        Assert.Equal(DType.F32, shown.Tensors["blocks.2.att.output.weight"].DType);
-        Assert.Equal(official.ReadFloats("blocks.2.att.output.weight").Select(v => v * 2), shown.ReadFloats("blocks.2.att.output.weight"));
+        ITensorSource shown = architecture.Official(architecture.ToGguf(official, config), config with { RescaleEvery = 1 });
+        foreach (string name in (string[])["blocks.2.att.output.weight", "blocks.2.ffn.value.weight"])
+        {
+            Assert.Equal(DType.Q8_0, shown.Tensors[name].DType);
+            Assert.Equal(official.ReadFloats(name).Select(v => v * 4), shown.ReadFloats(name));
+        }
+        TinyModels.AssertSame(official, architecture.Official(architecture.ToGguf(official, config with { RescaleEvery = 1 }), config with { RescaleEvery = 1 }));
+        // A scale beyond fp16 is told, not rounded.
+        byte[] blocks = TinyModels.Bytes(official, "blocks.2.att.output.weight");
+        (blocks[34], blocks[35]) = (0xFF, 0x7B);
+        official.Remove("blocks.2.att.output.weight").Add("blocks.2.att.output.weight", DType.Q8_0, [32, 32], blocks);
+        shown = architecture.Official(architecture.ToGguf(official, config), config with { RescaleEvery = 1 });
+        ArchitectureConfigTests.Refused("TV003", "'blk.2.time_mix_output.weight'", () => TinyModels.Bytes(shown, "blocks.2.att.output.weight"));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Numerics.Blocks;
 using Marrow.Formats.Views;
 
 namespace Marrow.Formats.Gguf.Architectures;
@@ -40,7 +41,7 @@ public abstract class GgufArchitecture
 
     /// <summary>
     /// The tensors of a file under official names and in official shapes. Rows are moved as they are stored, so that block-quantised tensors stay what they are;
-    /// where arithmetic is needed (Gemma's norms, RWKV-6's division) they are shown as F32. The file is then this one's to dispose of; a failure leaves it open.
+    /// where arithmetic is needed (Gemma's norms, RWKV-6's division but of blocks, whose scales are multiplied) they are shown as F32. The file is then this one's to dispose of; a failure leaves it open.
     /// </summary>
     /// <exception cref="ModelFileException">GA002 tensors that are not known, by name; GA003 a shape that is not this architecture's.</exception>
     public ITensorSource Official(ITensorSource file, ModelConfig config)
@@ -152,7 +153,7 @@ public abstract class GgufArchitecture
                 new StoredView(new TensorInfo(name, stored.DType, [1, 1, last], stored.ByteLength / parts), file, stored.Name, stored.ByteLength / parts * rule.Index),
             (GgufForm.Transposed, { Length: >= 2 }) => new TransposedView(name, file, stored),
             (GgufForm.Flat, _) when stored.Count % amount == 0 => new StoredView(stored with { Name = name, Shape = [amount, stored.Count / amount] }, file, stored.Name),
-            (GgufForm.Divided, _) => amount == 1 ? new StoredView(stored with { Name = name }, file, stored.Name) : new FloatView(TensorView.Shown(name, DType.F32, shape), file, stored.Name, factor: amount),
+            (GgufForm.Divided, _) => Scaled(file, stored, name, amount),
             _ => throw Misshapen(file, stored, rule.Gguf),
         };
     }
@@ -168,11 +169,15 @@ public abstract class GgufArchitecture
             (GgufForm.Vector, _) when info.Count == shape.LastOrDefault(1) => new StoredView(info with { Name = name, Shape = [info.Count] }, official, info.Name),
             (GgufForm.Transposed, { Length: >= 2 }) => new TransposedView(name, official, info),
             (GgufForm.Flat, [_, _]) => new StoredView(info with { Name = name, Shape = [info.Count] }, official, info.Name),
-            // A power of two: exact but where a value becomes subnormal.
-            (GgufForm.Divided, _) => amount == 1 ? new StoredView(info with { Name = name }, official, info.Name) : new FloatView(TensorView.Shown(name, DType.F32, shape), official, info.Name, factor: 1f / amount),
+            (GgufForm.Divided, _) => Scaled(official, info, name, 1f / amount),
             _ => throw Misshapen(official, info, rule.Official),
         };
     }
+
+    // Powers of two: blocks keep their type where all their values follow fp16 scales, the rest is shown as fp32.
+    private static TensorView Scaled(ITensorSource source, TensorInfo info, string name, float factor) => factor == 1 ? new StoredView(info with { Name = name }, source, info.Name)
+        : info.DType.IsBlock() && !BlockScales.HalvesOf(info.DType).IsEmpty ? new ScaledBlocksView(info with { Name = name }, source, info.Name, factor)
+        : new FloatView(TensorView.Shown(name, DType.F32, [.. info.Shape]), source, info.Name, factor);
 
     private static StackedView Stack(ITensorSource official, string[] names, string name)
     {

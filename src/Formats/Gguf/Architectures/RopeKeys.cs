@@ -25,6 +25,8 @@ internal static class RopeKeys
             "yarn" => Yarn(keys, config, Above0(keys, stretch ?? throw keys.Values.Error("GA004", keys.Key(Factor), "is missing; yarn needs it"))),
             _ => throw keys.Values.Error("GA005", keys.Key(Type), $"'{Echo.Name(type)}' is not supported; supported are none, linear, yarn, and the factors of Llama 3.1"),
         };
+        if (scaling is not RopeScaling.Yarn && keys.Number(Attention) is { } ratio and not (0 or 1))
+            throw keys.Values.Error("GA005", keys.Key(Attention), string.Create(CultureInfo.InvariantCulture, $"is {ratio:R}, which only yarn is supported with"));
         if (Llama3Factors.Read(keys, config, tensors, keys.Positive(Low), keys.Positive(High), keys.Size(Original, MostPositions)) is not { } llama3)
             return scaling;
         return scaling is null ? llama3 : throw keys.Values.Error("GA005", keys.Key(Type), $"says {scaling.TypeName}, but there are factors of Llama 3.1 too; such a model is not supported");

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace Marrow.Formats.Numerics.Blocks;
 
-/// <summary>Where the scales lie in blocks, to tell damaged ones without decoding (spec/formats.md §2.3, §3.2).</summary>
+/// <summary>Where the scales lie in blocks, to tell damaged ones without decoding, and to multiply them (spec/formats.md §2.3, §3.2).</summary>
 internal static class BlockScales
 {
     private const int HalfExponent = 0x7C00, HalfFraction = 0x03FF;
@@ -32,10 +32,14 @@ internal static class BlockScales
 
     private static string? Fault(int half) => (half & HalfExponent) != HalfExponent ? null : (half & HalfFraction) != 0 ? "NaN" : "infinite";
 
-    // The 8-bit scales of NVFP4 have no such values; NF4 is not in files.
-    private static ReadOnlySpan<int> HalvesOf(DType type) => type switch
+    /// <summary>
+    /// Byte offsets in a block of the fp16 numbers that all its values are proportional to: times a power of two, they multiply every value by it exactly. Empty for
+    /// types that have other scales.
+    /// </summary>
+    public static ReadOnlySpan<int> HalvesOf(DType type) => type switch
     {
-        DType.NVFP4 or DType.NF4 => [],
+        // The 8-bit scales of NVFP4 are never NaN or infinite; NF4 is not in files.
+        DType.NVFP4 or DType.NF4 or DType.MXFP4 or DType.Q8_K or DType.IQ1_M => [],
         DType.Q4_1 or DType.Q5_1 or DType.Q8_1 or DType.Q4_K or DType.Q5_K => [0, 2],
         DType.Q2_K => [80, 82],
         DType.Q3_K => [108],

@@ -1,5 +1,4 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Marrow.Formats.Numerics.Blocks;
 
@@ -8,31 +7,29 @@ internal static class Q8_0
 {
     private const int Elements = 32, Bytes = 34;
 
+    // With the largest number below a half, truncation rounds halves away from zero and nothing else.
+    private const float AlmostHalf = 0.49999997f;
+
     public static BlockFormat Format { get; } = new(DType.Q8_0, "Q8_0", 8, Elements, Bytes) { Decode = Decode, Encode = Encode };
 
     private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
     {
-        for (int at = 0, e = 0; at < blocks.Length; at += Bytes, e += Elements)
+        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
         {
-            float d = (float)BinaryPrimitives.ReadHalfLittleEndian(blocks[at..]);
-            ReadOnlySpan<sbyte> q = MemoryMarshal.Cast<byte, sbyte>(blocks.Slice(at + 2, Elements));
-            for (int i = 0; i < Elements; i++)
-                values[e + i] = q[i] * d;
+            float d = Sixteen.Half(blocks);
+            Sixteen.Scaled(Sixteen.Load(blocks[2..]).AsSByte(), d, values);
+            Sixteen.Scaled(Sixteen.Load(blocks[18..]).AsSByte(), d, values[16..]);
         }
     }
 
     private static void Encode(ReadOnlySpan<float> values, Span<byte> blocks)
     {
-        for (int at = 0, e = 0; at < blocks.Length; at += Bytes, e += Elements)
+        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
         {
-            ReadOnlySpan<float> x = values.Slice(e, Elements);
-            float largest = 0;
-            foreach (float v in x)
-                largest = MathF.Max(largest, MathF.Abs(v));
-            float d = largest / 127, inverse = d != 0 ? 1 / d : 0;
-            BinaryPrimitives.WriteHalfLittleEndian(blocks[at..], (Half)d);
-            for (int i = 0; i < Elements; i++)
-                blocks[at + 2 + i] = (byte)(sbyte)MathF.Round(x[i] * inverse, MidpointRounding.AwayFromZero);
+            float d = MathF.Abs(SixteenCodes.Largest32(values)) / 127, inverse = SixteenCodes.Inverse(d);
+            SixteenCodes.Half(blocks, d);
+            SixteenCodes.Truncated(values, 0, inverse, AlmostHalf, away: true).CopyTo(blocks[2..]);
+            SixteenCodes.Truncated(values[16..], 0, inverse, AlmostHalf, away: true).CopyTo(blocks[18..]);
         }
     }
 }

@@ -14,7 +14,10 @@ public sealed class ForeignAdapter : AdapterFiles
         : base(document.Path, document.Tensors)
     {
         _document = document;
-        Config = LoraSettings.Of(Layers(document.Read(null)), module => module);
+        AdapterContents contents = document.Read(null);
+        LoraConfig config = LoraSettings.Of(Layers(contents), module => module);
+        // Keys that name modules in a way of their own select none.
+        Config = contents.Layers.Any(l => contents.Unresolved.Contains(l.Module)) ? config with { Targets = new() } : config;
     }
 
     /// <summary>The file's kind.</summary>

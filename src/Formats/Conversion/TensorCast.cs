@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics.Tensors;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Numerics.Blocks;
@@ -28,7 +29,7 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
     /// <summary>Told the bytes of each piece after it was written, one piece at a time.</summary>
     public Action<long>? Progress { get; init; }
 
-    /// <summary>Whether every value survived bit for bit; known once written.</summary>
+    /// <summary>Whether no value changed; known once written.</summary>
     public bool Exact => type == original.DType || IsWider || _same;
 
     // As fp32, because the order of the sums hangs on the threads.
@@ -68,12 +69,13 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
             StoredElements.ToFloats(original.DType, Part(original.DType, stored, at, values.Length), values);
             Span<byte> target = Part(type, made, at, values.Length);
             if (type.IsBlock())
-                RequireStorable(values, first + at);
-            else if (type == DType.F16)
-                overflows += Overflows(values);
-            StoredElements.FromFloats(type, values, target);
-            if (type.IsBlock())
-                RequireFiniteScales(target, first + at);
+                Quantise(values, target, first + at);
+            else
+            {
+                if (type == DType.F16)
+                    overflows += Overflows(values);
+                StoredElements.FromFloats(type, values, target);
+            }
             if (IsWider)
                 continue;
             StoredElements.ToFloats(type, target, again);
@@ -91,32 +93,16 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
         }
     }
 
-    // Squares of values that no scale reaches would be infinite in the encoders' sums.
-    private void RequireStorable(ReadOnlySpan<float> values, long first)
+    private void Quantise(ReadOnlySpan<float> values, Span<byte> blocks, long first)
     {
-        const float beyondAll = 1e12f;
-        if (MathF.Abs(TensorPrimitives.MaxMagnitude(values)) <= beyondAll)
+        int unfit = BlockEncoding.Encode(BlockFormats.Of(type), values, blocks);
+        if (unfit < 0)
             return;
-        int at = 0;
-        while (MathF.Abs(values[at]) <= beyondAll)
-            at++;
-        if (float.IsFinite(values[at]))
-            throw TooLarge(first + at);
-        throw new ModelFileException("CV004", origin, $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds {values[at]} at element {first + at}, which {type} cannot hold; "
-            + "the model is damaged (or store this file as F32, F16 or BF16, which keep such values)");
+        string where = $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds";
+        throw new ModelFileException("CV004", origin, float.IsFinite(values[unfit])
+            ? $"{where} values from element {first + unfit} on that are too large for {type}; store this file as BF16 or F32"
+            : $"{where} {values[unfit].ToString(CultureInfo.InvariantCulture)} at element {first + unfit}, which {type} cannot hold; the model is damaged (or store this file as F32, F16 or BF16, which keep such values)");
     }
-
-    // Finite values may still need a scale beyond those of the block's half precision.
-    private void RequireFiniteScales(ReadOnlySpan<byte> blocks, long first)
-    {
-        BlockFormat format = BlockFormats.Of(type);
-        for (int at = 0; at < blocks.Length; at += format.Bytes)
-            if (BlockScales.Fault(type, blocks[at..]) is not null)
-                throw TooLarge(first + at / format.Bytes * format.Elements);
-    }
-
-    private ModelFileException TooLarge(long element) => new("CV004", origin, $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds values from element {element} on that are too large for {type}; "
-        + "store this file as BF16 or F32");
 
     // Up to 65520, which is halfway to the next power, values round to 65504.
     private static long Overflows(ReadOnlySpan<float> values)

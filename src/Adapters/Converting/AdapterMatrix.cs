@@ -100,6 +100,15 @@ public sealed class AdapterMatrix
         return both;
     }) { IsRounded = IsRounded || other.IsRounded };
 
+    /// <summary>The sum with <paramref name="other"/>, which has the same shape: in double precision, rounded to fp32.</summary>
+    public AdapterMatrix Plus(AdapterMatrix other) => new(Rows, Columns, DType.F32, () =>
+    {
+        float[] sum = _read(), added = other._read();
+        for (int i = 0; i < sum.Length; i++)
+            sum[i] = (float)((double)sum[i] + added[i]);
+        return sum;
+    }) { IsRounded = true };
+
     /// <summary>Zeros of this type.</summary>
     public AdapterMatrix Zeros(int rows, int columns) => new(rows, columns, Type, () => new float[(long)rows * columns]);
 

@@ -8,7 +8,7 @@ namespace Marrow.Adapters.Converting;
 public sealed class ForeignAdapter : AdapterFiles
 {
     private readonly AdapterDocument _document;
-    private FactorTensors? _factors;
+    private MatrixTensors? _factors;
 
     private ForeignAdapter(AdapterDocument document)
         : base(document.Path, document.Tensors)
@@ -53,7 +53,7 @@ public sealed class ForeignAdapter : AdapterFiles
     {
         var weights = new BaseWeights(model);
         IReadOnlyList<LowRankLayer> layers = Layers(_document.Read(weights));
-        _factors = new FactorTensors(Path, layers, weights.PathOf);
+        _factors = MatrixTensors.OfFactors(Path, layers, weights.PathOf);
         return LoraSettings.Of(layers, weights.PathOf);
     }
 

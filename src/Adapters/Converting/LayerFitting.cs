@@ -13,7 +13,7 @@ internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool 
     {
         bool plain = asLora || limit is not null;
         if (target.Refusal(layer) is null && !(plain && layer is BlockLayer or LowRankLayer { Magnitude: not null }))
-            return layer is LowRankLayer held ? Limited(held, held.Method) : (layer, new LayerConversion(layer.Module, layer.Method, layer.Rank, Exactness.Exact));
+            return layer is LowRankLayer held ? Limited(held, held.Method) : (layer, Kept(layer, layer.Method));
         switch (layer)
         {
             case BlockLayer { IsBat: false } block:
@@ -29,10 +29,12 @@ internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool 
         }
     }
 
+    private static LayerConversion Kept(AdaptedModule layer, string from) => new(layer.Module, from, layer.Rank, layer.IsRounded ? Exactness.Rounded : Exactness.Exact);
+
     private (AdaptedModule, LayerConversion) Limited(LowRankLayer layer, string from)
     {
         if (limit is null || layer.Rank <= limit.Rank || layer.IsEmbedding || layer.OutputBias is not null)
-            return (layer, new LayerConversion(layer.Module, from, layer.Rank, layer.IsRounded ? Exactness.Rounded : Exactness.Exact));
+            return (layer, Kept(layer, from));
         double[] b = layer.B.ReadDoubles(), a = layer.A.ReadDoubles();
         int rows = layer.B.Rows, columns = layer.A.Columns;
         for (int i = 0; i < b.Length; i++)

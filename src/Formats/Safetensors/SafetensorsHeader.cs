@@ -40,7 +40,7 @@ internal sealed class SafetensorsHeader(string path)
         }
         catch (JsonException e)
         {
-            throw Error("ST006", $"the header's JSON is wrong at byte {LengthBytes + reader.BytesConsumed}: {e.Message}", e);
+            throw Error("ST006", $"the header's JSON is wrong at byte {LengthBytes + reader.BytesConsumed}: {Echo.Name(e.Message, 300)}", e);
         }
     }
 

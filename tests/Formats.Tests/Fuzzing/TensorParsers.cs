@@ -20,6 +20,8 @@ internal static class TensorParsers
     public static FuzzTarget[] All { get; } =
     [
         new("safetensors file", () => [.. SafetensorsFiles()], path => Use(SafetensorsFile.Open(path))) { Head = 250, Words = JsonWords },
+        new("safetensors header", () => [.. SafetensorsFiles().Select(s => new FuzzSeed(("a.safetensors", HeaderOf(s.Files[0].Content))))], path => Use(SafetensorsFile.Open(path))) { Words = JsonWords, Wrap = header => RawSafetensors.Of(header, new byte[DataBytes(header)]) },
+        new("rwkv model", () => [RwkvHeader(7), RwkvHeader(6)], Reading.Model) { Words = [.. JsonWords, "\"blocks.1.att.v1\"", "\"blocks.0.att.time_maa_w1\""], Wrap = header => RawSafetensors.Of(header, new byte[DataBytes(header)]) },
         new("safetensors shards", () => [Shards()], path => Use(SafetensorsFolder.Open(path))) { TakesFolder = true, Head = 200, Words = JsonWords },
         new("model folder", () => [.. ModelFolders()], Reading.Model) { TakesFolder = true, Head = 1500, Words = JsonWords },
         new("bitsandbytes folder", () => [NF4(nested: false), NF4(nested: true)], Reading.Model) { TakesFolder = true, Head = 1500, Words = JsonWords },
@@ -53,6 +55,35 @@ internal static class TensorParsers
 
     private static FuzzSeed Shards() => FuzzSeed.Written(f => SafetensorsWriter.WriteModel(f.Path,
         Enumerable.Range(0, 3).Select(i => TensorToWrite.FromFloats($"t{i}", [5], new float[] { i, 1, 2, 3, 4 })), maxShardBytes: 40), SafetensorsFolder.IndexFile);
+
+    private static byte[] HeaderOf(byte[] file) => file[8..(8 + (int)BinaryPrimitives.ReadUInt64LittleEndian(file))];
+
+    /// <summary>As many bytes as the last offset of a header asks for, so that damage elsewhere is seen.</summary>
+    private static int DataBytes(byte[] header)
+    {
+        int most = 0;
+        for (int i = 0; i < header.Length; i++)
+        {
+            if (header[i] != ',' || i + 1 == header.Length || !char.IsAsciiDigit((char)header[i + 1]))
+                continue;
+            long value = 0;
+            int end = i + 1;
+            while (end < header.Length && char.IsAsciiDigit((char)header[end]) && value < MostData)
+                value = value * 10 + header[end++] - '0';
+            if (end < header.Length && header[end] == ']' && value < MostData && end + 1 < header.Length && header[end + 1] == '}')
+                most = Math.Max(most, (int)value);
+        }
+        return most;
+    }
+
+    private const int MostData = 100_000;
+
+    private static FuzzSeed RwkvHeader(int version)
+    {
+        using MemoryTensors official = TinyModels.OfficialRwkv(version, channels: 4, heads: 2, layers: 2);
+        FuzzSeed file = FuzzSeed.Written(f => SafetensorsWriter.Write(f["m.safetensors"], [.. official.Tensors.Keys.Select(n => TensorToWrite.Copy(official, n))]));
+        return new(("m.safetensors", HeaderOf(file.Files[0].Content)));
+    }
 
     private static IEnumerable<FuzzSeed> ModelFolders()
     {

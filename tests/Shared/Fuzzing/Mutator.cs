@@ -6,7 +6,7 @@ namespace Marrow.Tests;
 
 /// <summary>Damages sound files at random; the same seed gives the same damage.</summary>
 /// <param name="seed">What the damage follows from.</param>
-/// <param name="words">Where the files are text: words that mean something in them. Half of the changes keep to the text's structure then.</param>
+/// <param name="words">Where the files are text: words that mean something in them. Most changes keep to the text's structure then.</param>
 internal sealed class Mutator(int seed, string[]? words = null)
 {
     private const int MostChanges = 3;
@@ -29,11 +29,12 @@ internal sealed class Mutator(int seed, string[]? words = null)
     public byte[] Next(IReadOnlyList<byte[]> files, int head = int.MaxValue, bool first = false)
     {
         List<byte> bytes = [.. files[first ? 0 : _random.Next(files.Count)]];
+        bool text = _text is not null && _random.Next(4) > 0;
         for (int changes = _random.Next(1, MostChanges + 1); changes > 0 && bytes.Count > 0; changes--)
         {
             int at = _random.Next(_random.Next(2) == 0 ? Math.Min(head, bytes.Count) : bytes.Count);
-            if (_text is not null && _random.Next(3) > 0)
-                _text.Change(bytes, at, _random);
+            if (text)
+                _text!.Change(bytes, at, _random);
             else
                 Change(bytes, at, files);
         }

@@ -17,24 +17,28 @@ internal sealed class TextChanges(string[] words)
 
     private static readonly int[] Depths = [1, 2, 7, 33, 65, 200, 3000];
     private static readonly (string Open, string Close)[] Brackets = [("[", "]"), ("{\"a\":", "}"), ("(", ")"), ("- ", ""), ("not ", ""), ("-", "")];
+    private const int JsonBrackets = 2, JsonChanges = 7;
 
     private readonly byte[][] _words = [.. words.Select(Encoding.UTF8.GetBytes)];
 
     /// <summary>Makes one change behind a place.</summary>
     public void Change(List<byte> bytes, int at, Random random)
     {
-        switch (random.Next(8))
+        bool json = IsJson(bytes);
+        if (json)
+            at = NextPart(bytes, at);
+        switch (random.Next(json ? JsonChanges : JsonChanges + 2))
         {
             case 0:
                 (int start, int end) = Value(bytes, at);
                 Replace(bytes, start, end, Values[random.Next(Values.Length)]);
                 break;
             case 1:
-                Nest(bytes, Value(bytes, at), random);
+                Nest(bytes, Value(bytes, at), random, json);
                 break;
             case 2:
                 // A value from elsewhere.
-                (int from, int until) = Value(bytes, random.Next(bytes.Count));
+                (int from, int until) = Value(bytes, json ? NextPart(bytes, random.Next(bytes.Count)) : random.Next(bytes.Count));
                 byte[] other = [.. bytes.GetRange(from, until - from)];
                 (start, end) = Value(bytes, at);
                 Replace(bytes, start, end, other);
@@ -51,14 +55,17 @@ internal sealed class TextChanges(string[] words)
                 (start, end) = Piece(bytes, at);
                 bytes.RemoveRange(start, end - start);
                 break;
-            case 6 when _words.Length > 0:
+            case 6:
+                (start, end) = json ? Quoted(bytes, at) ?? (at, at) : Word(bytes, at);
+                Replace(bytes, start, end, _words[random.Next(_words.Length)]);
+                break;
+            case 7:
                 bytes.InsertRange(at, _words[random.Next(_words.Length)]);
                 break;
             default:
-                if (_words.Length == 0)
-                    break;
                 (start, end) = Word(bytes, at);
-                Replace(bytes, start, end, _words[random.Next(_words.Length)]);
+                (int other0, int other1) = Word(bytes, random.Next(bytes.Count));
+                Replace(bytes, start, end, [.. bytes.GetRange(other0, other1 - other0)]);
                 break;
         }
     }
@@ -69,10 +76,21 @@ internal sealed class TextChanges(string[] words)
         bytes.InsertRange(start, with);
     }
 
-    private static void Nest(List<byte> bytes, (int Start, int End) value, Random random)
+    private static bool IsJson(List<byte> bytes) => bytes[0] == '{' || (bytes.Count > 8 && bytes[8] == '{');
+
+    /// <summary>The place behind the next sign of JSON, so that most changes leave JSON.</summary>
+    private static int NextPart(List<byte> bytes, int at)
+    {
+        int found = at;
+        while (found < bytes.Count && bytes[found] is not ((byte)':' or (byte)',' or (byte)'[' or (byte)'{'))
+            found++;
+        return found + 1 < bytes.Count ? found + 1 : at;
+    }
+
+    private static void Nest(List<byte> bytes, (int Start, int End) value, Random random, bool json)
     {
         int depth = Depths[random.Next(Depths.Length)];
-        (string open, string close) = Brackets[random.Next(Brackets.Length)];
+        (string open, string close) = Brackets[random.Next(json ? JsonBrackets : Brackets.Length)];
         if (random.Next(4) > 0)
             bytes.InsertRange(value.End, Encoding.ASCII.GetBytes(Repeat(close, depth)));
         bytes.InsertRange(value.Start, Encoding.ASCII.GetBytes(Repeat(open, depth)));

@@ -35,7 +35,7 @@ internal static class ConvertCommand
             if (isAdapter && !toAdapter)
                 throw new MarrowException("CL011", $"{Echo.Name(source, 300)} is an adapter, which alone is no model; merge it into its base: marrow merge --model BASE --adapter {Echo.Name(source, 300)} --out {Echo.Name(target, 300)}");
             if (toAdapter)
-                changes.Run(parse, context, source, target, wanted, isAdapter, parse.GetValue(overwrite));
+                changes.Run(parse, context, source, target, wanted, isAdapter, parse.GetValue(overwrite), stopping);
             else
                 models.Run(parse, context, source, target, wanted is null ? ModelConversion.KindOf(target) : (ModelKind)Array.IndexOf(ModelConverter.Kinds, wanted), parse.GetValue(overwrite), stopping);
             return Task.FromResult(ExitCode.Done);

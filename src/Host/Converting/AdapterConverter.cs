@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Marrow.Adapters;
 using Marrow.Adapters.Converting;
 using Marrow.Adapters.Converting.Combining;
 using Marrow.Formats;
@@ -26,22 +27,24 @@ internal sealed class AdapterConverter
     private readonly Option<double> weight = new("--weight") { Description = "Weight of IN", DefaultValueFactory = _ => 1 };
     private readonly Option<string> combine = new("--combine") { Description = "How adapters are combined, as PEFT does it; cat is the exact sum", DefaultValueFactory = _ => "cat" };
     private readonly Option<double?> density = new("--density") { Description = "Part of the values that ties, dare and magnitude_prune keep" };
+    private readonly Option<string> others = new("--others") { Description = "What becomes of norms, embeddings and others that differ too, where IN is a tuned model: refuse, skip, or save them whole", DefaultValueFactory = _ => "refuse" };
     private readonly Option<ulong> seed = new("--seed") { Description = "Seed of dare's choice" };
 
     /// <summary>Adds the options to a command.</summary>
     public AdapterConverter(Command command)
     {
         combine.AcceptOnlyFromAmong([.. Methods.Keys]);
+        others.AcceptOnlyFromAmong("refuse", "skip", "save");
         foreach (Option option in Options)
             command.Options.Add(option);
     }
 
     /// <summary>The options that mean nothing for models.</summary>
-    public IReadOnlyList<Option> Options => [model, alpha, writtenAlpha, init, asLora, approximate, rank, allowError, add, weight, combine, density, seed];
+    public IReadOnlyList<Option> Options => [model, alpha, writtenAlpha, init, asLora, approximate, rank, allowError, add, weight, combine, density, seed, others];
 
     /// <summary>Converts; <paramref name="isAdapter"/> tells whether the source is one, or a tuned model whose change is wanted.</summary>
     /// <exception cref="MarrowException">As <see cref="AdapterConversion.Run"/>; CL012 an option is missing or has no good value; IO009 the target exists.</exception>
-    public void Run(ParseResult parse, CommandContext context, string source, string target, string? wanted, bool isAdapter, bool overwrite)
+    public void Run(ParseResult parse, CommandContext context, string source, string target, string? wanted, bool isAdapter, bool overwrite, CancellationToken stopping)
     {
         if (Path.Exists(target) && !overwrite)
             throw new MarrowException("IO009", $"{Echo.Name(target, 300)}: exists already; choose another name, or allow it to be overwritten (--overwrite) [IO009]");
@@ -51,19 +54,8 @@ internal sealed class AdapterConverter
         if (parse.GetValue(approximate) && most is null)
             throw new MarrowException("CL012", "--approximate needs --rank: the rank of the LoRA that is written");
         using ModelFolder? folder = parse.GetValue(model) is { } path ? ModelFolder.Open(path) : null;
-        double? given = parse.GetValue(alpha);
-        var request = new AdapterConversionRequest
-        {
-            Inputs = [new AdapterInput(source, parse.GetValue(weight)) { Alpha = given, Initial = parse.GetValue(init) }, .. (parse.GetValue(add) ?? []).Select(a => Other(a, given))],
-            Output = target,
-            Target = wanted is not null ? AdapterKinds.Find(wanted) : KindOf(target),
-            Model = folder,
-            AsLora = parse.GetValue(asLora),
-            Alpha = parse.GetValue(writtenAlpha),
-            Approximate = parse.GetValue(approximate) ? new LowRankLimit(most!.Value) { AllowError = parse.GetValue(allowError) } : null,
-            Combination = new Combination { Method = Methods[parse.GetValue(combine)!], Density = parse.GetValue(density), Seed = parse.GetValue(seed), Rank = most },
-        };
-        AdapterConversionReport report = AdapterConversion.Run(request);
+        AdapterKind kind = wanted is not null ? AdapterKinds.Find(wanted) : KindOf(target);
+        AdapterConversionReport report = isAdapter ? Convert(parse, source, target, kind, folder, most, stopping) : Extract(parse, source, target, kind, folder, most, stopping);
         context.Report(new
         {
             Out = target,
@@ -78,12 +70,54 @@ internal sealed class AdapterConverter
         }, output => Write(output, report));
     }
 
+    private AdapterConversionReport Convert(ParseResult parse, string source, string target, AdapterKind kind, ModelFolder? folder, int? most, CancellationToken stopping)
+    {
+        double? given = parse.GetValue(alpha);
+        AdapterInput[] inputs = [new AdapterInput(source, parse.GetValue(weight)) { Alpha = AlphaFor(source, given), Initial = parse.GetValue(init) }, .. (parse.GetValue(add) ?? []).Select(a => Other(a, given))];
+        if (given is not null && inputs.All(i => i.Alpha is null))
+            throw new MarrowException("CL012", "--adapter-alpha is for RWKV-PEFT files, and what is given here says its scale itself; leave it out");
+        return AdapterConversion.Run(new AdapterConversionRequest
+        {
+            Inputs = inputs,
+            Output = target,
+            Target = kind,
+            Model = folder,
+            AsLora = parse.GetValue(asLora),
+            Alpha = parse.GetValue(writtenAlpha),
+            Approximate = parse.GetValue(approximate) ? new LowRankLimit(most!.Value) { AllowError = parse.GetValue(allowError) } : null,
+            Combination = new Combination { Method = Methods[parse.GetValue(combine)!], Density = parse.GetValue(density), Seed = parse.GetValue(seed), Rank = most },
+        }, stopping);
+    }
+
+    private AdapterConversionReport Extract(ParseResult parse, string source, string target, AdapterKind kind, ModelFolder? folder, int? most, CancellationToken stopping)
+    {
+        if (folder is null || most is null)
+            throw new MarrowException("CL012", $"{Echo.Name(source, 300)} is a model, whose change against its base can become an adapter: give the base (--model) and the rank (--approximate --rank 32)");
+        // Nothing else of this command means anything here.
+        if (new Option[] { alpha, init, add, weight, combine, density, seed, asLora }.FirstOrDefault(o => parse.GetResult(o) is { Implicit: false }) is { } idle)
+            throw new MarrowException("CL010", $"{idle.Name} is about adapters, and {Echo.Name(source, 300)} is a model; leave it out");
+        using ModelFolder tuned = ModelFolder.Open(source);
+        return AdapterExtraction.Run(new AdapterExtractionRequest
+        {
+            Base = folder,
+            Tuned = tuned,
+            Output = target,
+            Target = kind,
+            Limit = new LowRankLimit(most.Value) { AllowError = parse.GetValue(allowError) },
+            Others = parse.GetValue(others) switch { "skip" => OtherChanges.Skip, "save" => OtherChanges.Save, _ => OtherChanges.Refuse },
+            Alpha = parse.GetValue(writtenAlpha),
+        }, stopping);
+    }
+
+    // A file that says its scale itself takes no other.
+    private static double? AlphaFor(string path, double? given) => AdapterFiles.HoldsScale(path) ? null : given;
+
     private static AdapterInput Other(string text, double? alpha)
     {
         int at = text.LastIndexOf('=');
         if (at < 0 || Path.Exists(text))
-            return new AdapterInput(text) { Alpha = alpha };
-        return double.TryParse(text[(at + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out double factor) ? new AdapterInput(text[..at], factor) { Alpha = alpha }
+            return new AdapterInput(text) { Alpha = AlphaFor(text, alpha) };
+        return double.TryParse(text[(at + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out double factor) ? new AdapterInput(text[..at], factor) { Alpha = AlphaFor(text[..at], alpha) }
             : throw new MarrowException("CL012", $"--add: {Echo.Quote(text)} names no weight after its '='; write path=0.5");
     }
 

@@ -10,7 +10,7 @@ namespace Marrow.Perf;
 internal static class BlocksPerf
 {
     private const int Values = 1 << 22;
-    private const double Seconds = 1.5, Turn = 3e-3;
+    private const double Seconds = 1, Turn = 3e-3;
 
     /// <summary>M weights/s of ggml's reference C with AVX2 on a core of a cloud machine (spec/formats.md §11.1): not measured here.</summary>
     private static readonly Dictionary<DType, int> Published = new()
@@ -47,24 +47,26 @@ internal static class BlocksPerf
         return 0;
     }
 
-    /// <summary>Seconds a value: the best of a second of runs, each short enough to fall between the turns of other programs.</summary>
+    /// <summary>Seconds a value: the best of a second of runs, slow ones short enough to fall between the turns of other programs.</summary>
     private static double Best(Action<int> run)
     {
-        int count = Values;
+        // The runtime recompiles what is called often, a little later.
+        double first = Best(run, Values, Seconds / 4);
+        return Best(run, Math.Min(Values, Math.Max(1, (int)(Turn / first) >> 14) << 14), Seconds);
+    }
+
+    private static double Best(Action<int> run, int count, double seconds)
+    {
         double best = double.MaxValue;
         long begun = Stopwatch.GetTimestamp();
-        // The first fifth of the time goes to the runtime, which recompiles what is called often.
-        for (double spent = 0; spent < Seconds; spent = Stopwatch.GetElapsedTime(begun).TotalSeconds)
+        do
         {
             long start = Stopwatch.GetTimestamp();
             run(count);
-            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            if (spent > Seconds / 5)
-                best = Math.Min(best, seconds / count);
-            else if (seconds > Turn && count > 1 << 14)
-                count /= 2;
+            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
-        return best;
+        while (Stopwatch.GetElapsedTime(begun).TotalSeconds < seconds);
+        return best / count;
     }
 
     private static float[] Gaussian()

@@ -18,7 +18,7 @@ namespace Marrow.Perf;
 /// </summary>
 internal static class ConvertPerf
 {
-    private const int Rounds = 3;
+    private const int Rounds = 5;
 
     private static readonly byte[] Values = Normal(1 << 20);
 

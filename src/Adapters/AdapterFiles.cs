@@ -36,6 +36,9 @@ public abstract class AdapterFiles : IDisposable
         return loraAlpha is null ? PeftFolder.Open(path) : throw new ModelFileException("RP006", Echo.Name(path), "a folder says its lora_alpha itself; leave the given one out");
     }
 
+    /// <summary>Whether files at a path say LoRA's scale themselves; only those of RWKV-PEFT do not.</summary>
+    public static bool HoldsScale(string path) => AdapterKinds.All.FirstOrDefault(k => k.Recognises(path)) is not RwkvPeftKind;
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -35,7 +35,7 @@ public static class AtomicFile
                 Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 1 << 16, PreallocationSize = expectedBytes,
             }))
             {
-                write(stream);
+                write(expectedBytes >= EarlyWriteback.Least ? new EarlyWriteback(stream) : stream);
                 stream.Flush(flushToDisk: true);
             }
             File.Move(temporary, full, overwrite: true);

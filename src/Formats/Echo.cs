@@ -26,6 +26,18 @@ public static class Echo
     /// <summary>A short piece of a file's text, escaped and in quotes.</summary>
     public static string Quote(string text) => $"'{Name(text, 60)}'";
 
+    /// <summary>What a parser of the runtime says against a file, fit for one line: such messages quote the rest of the file.</summary>
+    public static string Reason(Exception fault)
+    {
+        ArgumentNullException.ThrowIfNull(fault);
+        const int LongestQuote = 40;
+        string text = fault.Message;
+        int end = text.LastIndexOf("' ", StringComparison.Ordinal);
+        if (text.StartsWith('\'') && end > LongestQuote)
+            text = $"{text[..LongestQuote]}…{text[end..]}";
+        return Name(text, 300);
+    }
+
     // Format characters can reorder a terminal's line, so that a name reads as another.
     private static bool Hidden(Rune rune) => Rune.GetUnicodeCategory(rune)
         is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;

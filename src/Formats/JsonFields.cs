@@ -53,7 +53,7 @@ public sealed class JsonFields
         // The parser reports a lone surrogate escape as a wrong use of itself.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new ModelFileException(notAnObject, path, $"is not valid JSON: {e.Message}", e);
+            throw new ModelFileException(notAnObject, path, $"is not valid JSON: {Echo.Reason(e)}", e);
         }
     }
 

@@ -11,7 +11,7 @@ namespace Marrow.Engine.Tests;
 /// The test assembly as a program: "op-cases" runs every op case in this process, whose SIMD level the environment decides.
 /// Prints the level, then each problem. "checkpoints" writes checkpoints into a folder until it is killed.
 /// "opencl-kernels" runs a few kernels on an OpenCL device with a cache in a folder and prints how many were compiled and loaded.
-/// "devices" lists the devices that this process finds.
+/// "devices" lists the devices that this process finds. "blocks" prints the level and digests of encoded and decoded blocks.
 /// </summary>
 internal static class Program
 {
@@ -19,6 +19,13 @@ internal static class Program
     {
         if (args is ["checkpoints", string root])
             Training.CheckpointTests.SaveForEver(root);
+        if (args is ["blocks"])
+        {
+            Console.WriteLine(CpuDevice.SimdLevel);
+            foreach (string digest in Numerics.BlockLevelTests.Digests())
+                Console.WriteLine(digest);
+            return 0;
+        }
         if (args is ["devices"])
         {
             foreach (Marrow.Engine.Devices.DeviceListing listing in Marrow.Engine.Devices.DeviceCatalog.List())

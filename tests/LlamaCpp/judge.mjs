@@ -7,14 +7,14 @@ import {getLlama, LlamaLogLevel} from "node-llama-cpp";
 const llama = await getLlama({gpu: false, build: "never", logLevel: LlamaLogLevel.error, logger: (level, message) => process.stderr.write(`${level}: ${message}\n`)});
 
 async function answer({model: modelPath, lora = [], tokens = [], texts = [], greedy = 0}) {
-    const model = await llama.loadModel({modelPath, gpuLayers: 0, useMmap: true});
+    const model = await llama.loadModel({modelPath, gpuLayers: 0, vocabOnly: tokens.length === 0});
     let context;
     try {
         const ids = texts.map((text) => model.tokenize(text, false));
         if (tokens.length === 0)
             return {ids};
         context = await model.createContext({
-            contextSize: Math.max(64, tokens.length + greedy + 8), threads: 1, flashAttention: false,
+            contextSize: Math.max(64, tokens.length + greedy + 8), threads: 1, flashAttention: false, experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32",
             lora: lora.length === 0 ? undefined : {adapters: lora.map(({path, scale}) => ({filePath: path, scale}))}
         });
         const sequence = context.getSequence();

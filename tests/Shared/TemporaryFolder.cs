@@ -3,7 +3,15 @@ namespace Marrow.Tests;
 /// <summary>A folder that goes with the test.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
-    public string Path { get; } = Directory.CreateTempSubdirectory("marrow-").FullName;
+    private const string Memory = "/dev/shm";
+
+    public TemporaryFolder(string? under = null) =>
+        Path = under is null ? Directory.CreateTempSubdirectory("marrow-").FullName : Directory.CreateDirectory(System.IO.Path.Combine(under, "marrow-" + System.IO.Path.GetRandomFileName())).FullName;
+
+    /// <summary>Where the system keeps files in memory; null where there is no such place.</summary>
+    public static string? InMemory => Directory.Exists(Memory) ? Memory : null;
+
+    public string Path { get; }
 
     public string this[params string[] parts] => System.IO.Path.Combine([Path, .. parts]);
 

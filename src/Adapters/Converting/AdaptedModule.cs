@@ -11,6 +11,9 @@ public abstract record AdaptedModule(string Module)
 
     /// <summary>Its rank, or the size of its blocks.</summary>
     public abstract int Rank { get; }
+
+    /// <summary>Whether its values were rounded on the way from the files.</summary>
+    public abstract bool IsRounded { get; init; }
 }
 
 /// <summary>LoRA: W' = W + s·B·A; of an embedding E' = E + s·(B·A)ᵀ (spec/formats.md §6.4).</summary>
@@ -38,8 +41,12 @@ public sealed record LowRankLayer(string Module, AdapterMatrix A, AdapterMatrix 
     /// <summary>The factor of B·A.</summary>
     public double Factor => Scale.Of(Rank);
 
-    /// <summary>Whether making a factor rounds values.</summary>
-    public bool IsRounded => A.IsRounded || B.IsRounded;
+    /// <inheritdoc/>
+    public override bool IsRounded
+    {
+        get => field || A.IsRounded || B.IsRounded;
+        init;
+    }
 }
 
 /// <summary>Bone, MiSS and Bat: blocks D that are repeated over the weight (spec/formats.md §8.6).</summary>
@@ -57,6 +64,9 @@ public sealed record BlockLayer(string Module, BlockForm Form, ITensorSource Sou
         BlockForm.BatByOutputs => "Bat (by blocks of outputs)",
         _ => "Bat (by blocks of inputs)",
     };
+
+    /// <inheritdoc/>
+    public override bool IsRounded { get; init; }
 
     /// <inheritdoc/>
     public override int Rank => (int)(IsBat ? Tensor.Shape[2] : Tensor.Shape[0]);

@@ -28,11 +28,11 @@ public static class AdapterConversion
                 warnings.AddRange(document.Warnings);
                 kinds.Add(document.Kind.Name);
             }
-            var fitting = new LayerFitting(request.Target, model, request.AsLora || adapters.Count > 1, request.Approximate);
+            var fitting = new LayerFitting(request.Target, model, request.AsLora, request.Approximate);
             List<LayerConversion> reports = [];
             var combination = new AdapterCombination(request.Combination);
-            AdapterContents contents = adapters is [var (only, weight)] ? weight == 1 ? only : AdapterCombination.Weighted(Addable(only), weight)
-                : combination.Combine([.. adapters.Select(a => (Addable(a.Contents), a.Weight))]);
+            AdapterContents contents = adapters is [{ Weight: 1 } only] ? only.Contents : BlockSum.Of(adapters, request.Combination) ?? (adapters is [var (one, weight)] ? AdapterCombination.Weighted(Addable(one), weight)
+                : combination.Combine([.. adapters.Select(a => (Addable(a.Contents), a.Weight))]));
             contents = contents with { Layers = [.. contents.Layers.Select(Fit)] };
             return AdapterOutput.Write(request.Target, request.Output, contents, new(reports, kinds, warnings) { Alpha = request.Alpha, Limit = request.Approximate }, model);
 
@@ -45,7 +45,7 @@ public static class AdapterConversion
                 return fitted;
             }
 
-            // Bone adds as LoRA does.
+            // Beside LoRA, Bone is LoRA.
             AdapterContents Addable(AdapterContents adapter) => adapter with { Layers = [.. adapter.Layers.Select(l => l is BlockLayer { IsBat: false } block ? BlockLora.Of(block, model) : l)] };
         }
         finally

@@ -14,7 +14,13 @@ public sealed class AdapterMatrix
     private readonly Func<float[]> _read;
 
     /// <summary>A matrix of <paramref name="rows"/> × <paramref name="columns"/> values that <paramref name="read"/> makes, to be stored as <paramref name="type"/>.</summary>
-    public AdapterMatrix(int rows, int columns, DType type, Func<float[]> read) => (Rows, Columns, Type, _read) = (rows, columns, type, read);
+    /// <exception cref="MarrowException">AC002 it would be too large.</exception>
+    public AdapterMatrix(int rows, int columns, DType type, Func<float[]> read)
+    {
+        (Rows, Columns, Type, _read) = (rows, columns, type, read);
+        if ((long)rows * columns > MostValues)
+            throw new MarrowException("AC002", $"A factor of LoRA would have the shape [{rows},{columns}], more than {MostValues} values; choose a lower rank (--approximate --rank 32). [AC002]");
+    }
 
     /// <summary>Rows.</summary>
     public int Rows { get; }
@@ -93,6 +99,15 @@ public sealed class AdapterMatrix
         }
         return both;
     }) { IsRounded = IsRounded || other.IsRounded };
+
+    /// <summary>The sum with <paramref name="other"/>, which has the same shape: in double precision, rounded to fp32.</summary>
+    public AdapterMatrix Plus(AdapterMatrix other) => new(Rows, Columns, DType.F32, () =>
+    {
+        float[] sum = _read(), added = other._read();
+        for (int i = 0; i < sum.Length; i++)
+            sum[i] = (float)((double)sum[i] + added[i]);
+        return sum;
+    }) { IsRounded = true };
 
     /// <summary>Zeros of this type.</summary>
     public AdapterMatrix Zeros(int rows, int columns) => new(rows, columns, Type, () => new float[(long)rows * columns]);

@@ -19,6 +19,6 @@ internal static class BlockLora
         AdapterMatrix d = AdapterMatrix.Of(layer.Source, layer.Tensor.Name), b = d.Transposed();
         if (layer.Form == BlockForm.Mini)
             b = b.WithRows([.. Enumerable.Range(0, outputs).Select(o => o % d.Columns)]);
-        return new LowRankLayer(layer.Module, AdapterMatrix.OfOnes(r, inputs, b.Type, (i, j) => j % r == i), b, new LoraScale(r));
+        return new LowRankLayer(layer.Module, AdapterMatrix.OfOnes(r, inputs, b.Type, (i, j) => j % r == i), b, new LoraScale(r)) { IsRounded = layer.IsRounded };
     }
 }

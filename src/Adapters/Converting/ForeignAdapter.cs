@@ -8,13 +8,16 @@ namespace Marrow.Adapters.Converting;
 public sealed class ForeignAdapter : AdapterFiles
 {
     private readonly AdapterDocument _document;
-    private FactorTensors? _factors;
+    private MatrixTensors? _factors;
 
     private ForeignAdapter(AdapterDocument document)
         : base(document.Path, document.Tensors)
     {
         _document = document;
-        Config = LoraSettings.Of(Layers(document.Read(null)), module => module);
+        AdapterContents contents = document.Read(null);
+        LoraConfig config = LoraSettings.Of(Layers(contents), module => module);
+        // Keys that name modules in a way of their own select none.
+        Config = contents.Layers.Any(l => contents.Unresolved.Contains(l.Module)) ? config with { Targets = new() } : config;
     }
 
     /// <summary>The file's kind.</summary>
@@ -50,7 +53,7 @@ public sealed class ForeignAdapter : AdapterFiles
     {
         var weights = new BaseWeights(model);
         IReadOnlyList<LowRankLayer> layers = Layers(_document.Read(weights));
-        _factors = new FactorTensors(Path, layers, weights.PathOf);
+        _factors = MatrixTensors.OfFactors(Path, layers, weights.PathOf);
         return LoraSettings.Of(layers, weights.PathOf);
     }
 

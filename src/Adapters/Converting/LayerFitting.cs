@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using Marrow.Adapters.LowRank;
 using Marrow.Formats;
 
@@ -12,7 +13,7 @@ internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool 
     {
         bool plain = asLora || limit is not null;
         if (target.Refusal(layer) is null && !(plain && layer is BlockLayer or LowRankLayer { Magnitude: not null }))
-            return layer is LowRankLayer held ? Limited(held, held.Method) : (layer, new LayerConversion(layer.Module, layer.Method, layer.Rank, Exactness.Exact));
+            return layer is LowRankLayer held ? Limited(held, held.Method) : (layer, Kept(layer, layer.Method));
         switch (layer)
         {
             case BlockLayer { IsBat: false } block:
@@ -28,15 +29,17 @@ internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool 
         }
     }
 
+    private static LayerConversion Kept(AdaptedModule layer, string from) => new(layer.Module, from, layer.Rank, layer.IsRounded ? Exactness.Rounded : Exactness.Exact);
+
     private (AdaptedModule, LayerConversion) Limited(LowRankLayer layer, string from)
     {
         if (limit is null || layer.Rank <= limit.Rank || layer.IsEmbedding || layer.OutputBias is not null)
-            return (layer, new LayerConversion(layer.Module, from, layer.Rank, layer.IsRounded ? Exactness.Rounded : Exactness.Exact));
+            return (layer, Kept(layer, from));
         double[] b = layer.B.ReadDoubles(), a = layer.A.ReadDoubles();
         int rows = layer.B.Rows, columns = layer.A.Columns;
         for (int i = 0; i < b.Length; i++)
             b[i] *= layer.Factor;
-        return Approximated(layer.Module, from, Svd.OfProduct(b, a, rows, columns, limit.Rank), rows, columns, () => Product(b, a, rows, columns), 0);
+        return Approximated(layer.Module, from, Svd.OfProduct(b, a, rows, columns, limit.Rank), rows, columns, () => Svd.Product(b, a, rows, columns), 0);
     }
 
     private static (AdaptedModule, LayerConversion) Approximated(string module, string from, TruncatedSvd svd, int rows, int columns, Func<float[]> change, double weightSquares)
@@ -73,24 +76,9 @@ internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool 
                 for (int j = 0; j < right.Length; j++)
                     row[j] -= factor * right[j];
             }
-            sums[o] = System.Numerics.Tensors.TensorPrimitives.SumOfSquares<double>(row);
+            sums[o] = TensorPrimitives.SumOfSquares<double>(row);
             return row;
         }, _ => { });
         return sums.Sum();
-    }
-
-    private static float[] Product(double[] b, double[] a, int rows, int columns)
-    {
-        int rank = b.Length / rows;
-        var product = new float[(long)rows * columns];
-        Parallel.For(0, rows, () => new double[columns], (o, _, row) =>
-        {
-            Array.Clear(row);
-            for (int k = 0; k < rank; k++)
-                System.Numerics.Tensors.TensorPrimitives.MultiplyAdd(a.AsSpan(k * columns, columns), b[o * rank + k], row, row);
-            System.Numerics.Tensors.TensorPrimitives.ConvertTruncating<double, float>(row, product.AsSpan(o * columns, columns));
-            return row;
-        }, _ => { });
-        return product;
     }
 }

@@ -43,13 +43,14 @@ public sealed class PeftKind : AdapterKind
     {
         if (contents.Layers.Count > 0 && contents.Carried.FirstOrDefault(c => c.Kind == CarriedKind.State) is { } state)
             throw new MarrowException("AC005", $"A peft folder cannot hold recurrent states ('{Echo.Name(state.Name)}') beside an adapter of layers; write rwkv-peft. [AC005]");
-        AdapterConfig config = Config(contents, writing.PathOf) with { BaseModel = contents.BaseModel };
+        AdapterConfig config = Config(contents, writing.PathOf);
         string[] saved = [.. contents.Carried.Where(c => c.Kind == CarriedKind.Saved).Select(c => SavedModule(c, contents, writing)).Distinct()];
         config = config with { Targets = config.Targets with { ModulesToSave = saved } };
         ModulePattern? targets = contents.Layers.Count == 0 ? null : new([.. TargetNames(contents, writing)]);
+        string text = Text(config, targets, contents);
         AtomicFolder.Write(path, folder =>
         {
-            AtomicFile.WriteText(Path.Combine(folder, PeftConfig.FileName), PeftConfig.Write(config, targets, contents.BaseModel));
+            AtomicFile.WriteText(Path.Combine(folder, PeftConfig.FileName), text);
             SafetensorsWriter.Write(Path.Combine(folder, PeftFolder.TensorFile), contents.Layers.SelectMany(l => TensorsOf(l, writing.PathOf(l.Module)))
                 .Concat(contents.Carried.Select(c => TensorToWrite.Copy(c.Source, c.Tensor.Name, PeftKeys.Prefix + PathOf(c, writing)))));
         });
@@ -71,17 +72,29 @@ public sealed class PeftKind : AdapterKind
                 _ => new BatRowConfig { R = block.Rank },
             };
         }
-        LowRankLayer[] layers = [.. contents.Layers.Cast<LowRankLayer>()];
-        Dictionary<string, string> switches = [];
-        if (layers.Any(l => l.Magnitude is not null))
-            switches["use_dora"] = layers.FirstOrDefault(l => l.Magnitude is null) is not { } plain ? "true"
-                : throw new MarrowException("AC004", $"'{Echo.Name(plain.Module)}' has LoRA and other layers DoRA; a peft folder has one of them for all layers. [AC004]");
-        if (layers.Any(l => l.OutputBias is not null))
-            switches["lora_bias"] = layers.FirstOrDefault(l => l.OutputBias is null) is not { } plain ? "true"
-                : throw new MarrowException("AC004", $"'{Echo.Name(plain.Module)}' has no bias in its LoRA and other layers have; a peft folder has lora_bias for all layers or none. [AC004]");
+        return LoraSettings.Of([.. contents.Layers.Cast<LowRankLayer>()], pathOf);
+    }
+
+    // What the engine's own settings do not say.
+    private static string Text(AdapterConfig config, ModulePattern? targets, AdapterContents contents)
+    {
+        JsonObject fields = JsonNode.Parse(PeftConfig.Write(config, targets, contents.BaseModel))!.AsObject();
+        if (AllOrNone(contents, l => l.Magnitude is not null, "DoRA", "use_dora"))
+            fields["use_dora"] = true;
+        if (AllOrNone(contents, l => l.OutputBias is not null, "LoRA with a bias", "lora_bias"))
+            fields["lora_bias"] = true;
         if (contents.Carried.Any(c => c.Kind == CarriedKind.Bias))
-            switches["bias"] = "\"all\"";
-        return LoraSettings.Of(layers, pathOf) with { Kept = switches };
+            fields["bias"] = "all";
+        return PeftJson.Sorted(fields);
+    }
+
+    private static bool AllOrNone(AdapterContents contents, Func<LowRankLayer, bool> has, string what, string key)
+    {
+        LowRankLayer[] layers = [.. contents.Layers.OfType<LowRankLayer>()];
+        if (layers.All(l => !has(l)))
+            return false;
+        return layers.FirstOrDefault(l => !has(l)) is not { } plain ? true : throw new MarrowException("AC004",
+            $"'{Echo.Name(layers.First(has).Module)}' has {what} and '{Echo.Name(plain.Module)}' plain LoRA; a peft folder has {key} for all layers or none. Merge the adapter into the model instead (marrow merge). [AC004]");
     }
 
     // Endings where the base shows that they mean exactly these modules, else whole paths.

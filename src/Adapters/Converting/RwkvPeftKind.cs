@@ -121,5 +121,14 @@ internal sealed class RwkvPeftDocument : AdapterDocument
     }
 
     // Newer files of RWKV-PEFT come from PEFT, whose blocks belong to outputs; where the shapes allow both, they are the older ones'.
-    private bool IsTiedByInputs(BaseWeights? model) => model is null || _file.Blocks.All(b => model.SizeOf(b.Key) is not { } size || b.Value.Shape[0] * b.Value.Shape[2] == size.Columns);
+    private bool IsTiedByInputs(BaseWeights? model)
+    {
+        bool Fits(bool byInputs) => model is null || _file.Blocks.All(b => model.SizeOf(b.Key) is not { } size || b.Value.Shape[0] * b.Value.Shape[2] == (byInputs ? size.Columns : size.Rows));
+        if (!Fits(byInputs: true))
+            return false;
+        string square = $"{Path}: the shapes do not say how Bat's blocks are tied; they are read as RWKV-PEFT's, by inputs";
+        if (Fits(byInputs: false) && !Warnings.Contains(square))
+            Warnings.Add(square);
+        return true;
+    }
 }

@@ -1,7 +1,9 @@
+using System.Globalization;
 using Marrow.Adapters.Converting;
 using Marrow.Formats;
 using Marrow.Formats.Gguf;
 using Marrow.Formats.Gguf.Architectures;
+using Marrow.Formats.Rwkv;
 
 namespace Marrow.Adapters.GgufLora;
 
@@ -73,6 +75,8 @@ public sealed class GgufLoraKind : AdapterKind
             tensors.Add((layer.IsEmbedding ? layer.A.Transposed() : layer.A).ToWrite(name + A));
             tensors.Add(b.ToWrite(name + B));
         }
+        if (model.Config is RwkvConfig { Version: 6 } rwkv)
+            writing.Warnings.Add(string.Create(CultureInfo.InvariantCulture, $"the file is for a GGUF file of the base whose rwkv6.rescale_every_n_layers is {rwkv.RescaleEvery}; beside one with another value, later layers would be changed too much or too little"));
         GgufWriter.Write(path, values, tensors);
     }
 }

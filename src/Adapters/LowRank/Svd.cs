@@ -10,7 +10,7 @@ namespace Marrow.Adapters.LowRank;
 /// </summary>
 public static class Svd
 {
-    private const int ExactSide = 256, Oversampling = 8, PowerIterations = 4;
+    private const int ExactSide = 256, ExactProduct = 512, Oversampling = 8, PowerIterations = 4;
 
     /// <summary>The leading <paramref name="k"/> parts (at most the smaller side) of a row-major matrix.</summary>
     public static TruncatedSvd Of(float[] values, int rows, int columns, int k)
@@ -25,10 +25,15 @@ public static class Svd
         return Randomised(values, rows, columns, k, squares).First(k);
     }
 
-    /// <summary>The leading <paramref name="k"/> parts (at most R) of B·A, row-major B [rows, R] and A [R, columns]: exact, and the product is never made.</summary>
+    /// <summary>
+    /// The leading <paramref name="k"/> parts (at most R) of B·A, row-major B [rows, R] and A [R, columns]: exact, and the product is never made, unless R and both sides are large
+    /// and the part is small.
+    /// </summary>
     public static TruncatedSvd OfProduct(double[] b, double[] a, int rows, int columns, int k)
     {
-        int rank = b.Length / rows, left = Math.Min(rank, rows), right = Math.Min(rank, columns);
+        int rank = b.Length / rows, left = Math.Min(rank, rows), right = Math.Min(rank, columns), side = Math.Min(left, right);
+        if (side > ExactProduct && k + Oversampling < side / 2)
+            return Of(Product(b, a, rows, columns), rows, columns, k);
         double[][] qb = ColumnsOf(b, rows, rank), qa = RowsOf(a, rank, columns);
         // B = Qb·Rb and Aᵀ = Qa·Ra, so B·A = Qb·(Rb·Raᵀ)·Qaᵀ. A factor that is wider than tall is its own R.
         double[][] rb = rank <= rows ? Orthogonal.Decompose(qb) : Swap(ref qb, rows), ra = rank <= columns ? Orthogonal.Decompose(qa) : Swap(ref qa, columns);
@@ -46,6 +51,22 @@ public static class Svd
         int kept = Math.Min(k, values.Length);
         double squares = values.Sum(s => s * s);
         return new TruncatedSvd(values[..kept], [.. u.Take(kept).Select(x => JacobiSvd.Combine(qb, x))], [.. v.Take(kept).Select(x => JacobiSvd.Combine(qa, x))], squares);
+    }
+
+    /// <summary>B·A, summed in double precision and rounded once.</summary>
+    internal static float[] Product(double[] b, double[] a, int rows, int columns)
+    {
+        int rank = b.Length / rows;
+        var product = new float[(long)rows * columns];
+        Parallel.For(0, rows, () => new double[columns], (o, _, row) =>
+        {
+            Array.Clear(row);
+            for (int k = 0; k < rank; k++)
+                TensorPrimitives.MultiplyAdd(a.AsSpan(k * columns, columns), b[o * rank + k], row, row);
+            TensorPrimitives.ConvertTruncating<double, float>(row, product.AsSpan(o * columns, columns));
+            return row;
+        }, _ => { });
+        return product;
     }
 
     internal static double SumOfSquares(ReadOnlySpan<float> x)
@@ -101,7 +122,7 @@ public static class Svd
     private static double[][] Times(float[] matrix, int rows, int columns, double[][] x)
     {
         double[][] product = [.. x.Select(_ => new double[rows])];
-        System.Threading.Tasks.Parallel.For(0, rows, () => new double[columns], (i, _, row) =>
+        Parallel.For(0, rows, () => new double[columns], (i, _, row) =>
         {
             TensorPrimitives.ConvertChecked<float, double>(matrix.AsSpan(i * columns, columns), row);
             for (int c = 0; c < x.Length; c++)

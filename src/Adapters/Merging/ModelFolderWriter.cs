@@ -20,7 +20,7 @@ public static class ModelFolderWriter
     public static void Write(string path, CausalModel model, ModelFolder? source = null, DType? storeAs = null, long maxShardBytes = SafetensorsWriter.UsualShardBytes) =>
         Write(path, IsFile(path) ? ModelKind.Pth : ModelKind.HuggingFace, model, source, new ConversionOptions { StoreAs = storeAs, MaxShardBytes = maxShardBytes, Overwrite = true });
 
-    /// <summary>Writes a model of any kind. What is quantised in <paramref name="source"/> is told in fp32, so that <paramref name="options"/> should name the types.</summary>
+    /// <summary>Writes a model of any kind. What is quantised in <paramref name="source"/> and was changed since is fp32, what was not keeps its blocks, unless <paramref name="options"/> names types.</summary>
     /// <exception cref="MarrowException">AD012 an adapter is attached; IO007 it would replace the source; otherwise as <see cref="ModelConversion.Write"/>.</exception>
     public static ConversionReport Write(string path, ModelKind kind, CausalModel model, ModelFolder? source, ConversionOptions options)
     {

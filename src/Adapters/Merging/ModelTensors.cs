@@ -9,20 +9,22 @@ namespace Marrow.Adapters.Merging;
 
 /// <summary>
 /// The weights of a model in memory as a file would hold them: each in the type that it has in <c>source</c> (where the model came from), or in memory
-/// where there is none, or (<c>precise</c>) all as fp32, to be rounded once by whoever writes them. It owns neither.
+/// where there is none, or (<c>precise</c>) all as fp32, to be rounded once by whoever writes them. What is quantised there and in memory, and so was not
+/// changed, has its stored blocks. It owns neither.
 /// </summary>
 internal sealed class ModelTensors : ITensorSource
 {
     private readonly Dictionary<string, Weight> _weights;
-    private readonly ITensorSource? _unread;
+    private readonly ITensorSource? _unread, _source;
 
     public ModelTensors(CausalModel model, ModelFolder? source, bool precise)
     {
         Path = source?.Path ?? model.ModelType;
+        _source = source?.Tensors;
         _weights = model.Weights.ToDictionary(w => w.Name);
         var tensors = new Dictionary<string, TensorInfo>();
         foreach (Weight weight in model.Weights)
-            Add(weight.Name, precise ? DType.F32 : Plain(StoredType(weight, source)), TensorFiles.Dimensions(weight.Value.Shape));
+            Add(weight.Name, IsKept(weight) ? weight.Value.DType : precise ? DType.F32 : Plain(StoredType(weight, source)), TensorFiles.Dimensions(weight.Value.Shape));
         // Other programs ask for these although nothing reads them: RWKV-7's first block has no value residual, but its newest files have its tensors.
         _unread = model is Rwkv ? source?.Tensors : null;
         foreach (TensorInfo tensor in _unread?.Tensors.Values.Where(t => model.Config.IsDerived(t.Name)) ?? [])
@@ -41,6 +43,11 @@ internal sealed class ModelTensors : ITensorSource
     public void Read(string name, long byteOffset, Span<byte> destination)
     {
         TensorInfo info = this.Require(name);
+        if (info.DType.IsBlock())
+        {
+            _source!.Read(name, byteOffset, destination);
+            return;
+        }
         int size = info.DType.Bits() / 8, count = destination.Length / size;
         if (byteOffset % size != 0 || destination.Length % size != 0)
             throw new ArgumentException($"{name} is read in whole elements of {size} bytes", nameof(byteOffset));
@@ -58,7 +65,10 @@ internal sealed class ModelTensors : ITensorSource
     {
     }
 
-    // What is quantised is told in fp32, exactly.
+    // A weight that an adapter changed is fp32 in memory.
+    private bool IsKept(Weight weight) => weight.Value.DType.IsBlock() && _source?.Tensors.GetValueOrDefault(weight.Name)?.DType == weight.Value.DType;
+
+    // What was quantised and changed is told in fp32, exactly.
     private static DType Plain(DType type) => type.IsBlock() ? DType.F32 : type;
 
     private static DType StoredType(Weight weight, ModelFolder? source)

@@ -67,7 +67,7 @@ public sealed record ModulePattern
         }
         catch (ArgumentException e)
         {
-            throw new MarrowException("AD006", $"'{Echo.Name(given)}' is not a regular expression: {e.Message} [AD006]", e);
+            throw new MarrowException("AD006", $"'{Echo.Name(given)}' is not a regular expression: {Echo.Reason(e)} [AD006]", e);
         }
     }
 

@@ -86,7 +86,7 @@ internal static class TemplateFunctions
                 'A' => now.ToString("dddd", CultureInfo.InvariantCulture),
                 'p' => now.Hour < 12 ? "AM" : "PM",
                 '%' => "%",
-                _ => throw call.Run.Unsupported(call.Line, $"%{code} in strftime_now()"),
+                _ => throw call.Run.Unsupported(call.Line, $"%{Echo.Name(code.ToString())} in strftime_now()"),
             });
         }
         return text.ToString();

@@ -216,7 +216,7 @@ internal sealed class TemplateLexer
         if (plain != '\0')
             value.Append(plain);
         else if (char.IsAsciiDigit(c) || c == 'N')
-            throw _source.Unsupported(line, $"the escape \\{c}");
+            throw _source.Unsupported(line, $"the escape \\{Echo.Name(c.ToString())}");
         else if (c != '\n')
             value.Append('\\').Append(c);
     }

@@ -15,6 +15,6 @@ public sealed record ConversionReport(string Path, ModelKind Kind, IReadOnlyList
     /// <summary>The size of all tensors together.</summary>
     public long Bytes => Tensors.Sum(t => t.Bytes);
 
-    /// <summary>Whether every value survived bit for bit.</summary>
+    /// <summary>Whether no value changed.</summary>
     public bool Exact => Tensors.All(t => t.Exact);
 }

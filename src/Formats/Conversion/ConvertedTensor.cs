@@ -9,6 +9,6 @@ namespace Marrow.Formats.Conversion;
 /// <param name="To">The type that it was written in.</param>
 /// <param name="Fallback">Why it did not get the type that was meant for it, a sentence; null where it did.</param>
 /// <param name="Bytes">Its size.</param>
-/// <param name="Exact">Whether every value survived bit for bit.</param>
+/// <param name="Exact">Whether no value changed.</param>
 /// <param name="RelativeError">The root of the mean square error over that of the values; null where it is exact, or there is no such number.</param>
 public sealed record ConvertedTensor(string Name, IReadOnlyList<long> Shape, DType From, DType To, string? Fallback, long Bytes, bool Exact, double? RelativeError);

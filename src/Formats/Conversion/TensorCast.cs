@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics.Tensors;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Numerics.Blocks;
@@ -28,7 +29,7 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
     /// <summary>Told the bytes of each piece after it was written, one piece at a time.</summary>
     public Action<long>? Progress { get; init; }
 
-    /// <summary>Whether every value survived bit for bit; known once written.</summary>
+    /// <summary>Whether no value changed; known once written.</summary>
     public bool Exact => type == original.DType || IsWider || _same;
 
     // As fp32, because the order of the sums hangs on the threads.
@@ -68,12 +69,13 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
             StoredElements.ToFloats(original.DType, Part(original.DType, stored, at, values.Length), values);
             Span<byte> target = Part(type, made, at, values.Length);
             if (type.IsBlock())
-                RequireStorable(values, first + at);
-            else if (type == DType.F16)
-                overflows += Overflows(values);
-            StoredElements.FromFloats(type, values, target);
-            if (type.IsBlock())
-                RequireFiniteScales(target, first + at);
+                Quantise(values, target, first + at);
+            else
+            {
+                if (type == DType.F16)
+                    overflows += Overflows(values);
+                StoredElements.FromFloats(type, values, target);
+            }
             if (IsWider)
                 continue;
             StoredElements.ToFloats(type, target, again);
@@ -91,25 +93,15 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
         }
     }
 
-    private void RequireStorable(ReadOnlySpan<float> values, long first)
+    private void Quantise(ReadOnlySpan<float> values, Span<byte> blocks, long first)
     {
-        if (float.IsFinite(TensorPrimitives.MaxMagnitude(values)))
+        int unfit = BlockEncoding.Encode(BlockFormats.Of(type), values, blocks);
+        if (unfit < 0)
             return;
-        int at = 0;
-        while (float.IsFinite(values[at]))
-            at++;
-        throw new ModelFileException("CV004", origin, $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds {values[at]} at element {first + at}, which {type} cannot hold; "
-            + "the model is damaged (or store this file as F32, F16 or BF16, which keep such values)");
-    }
-
-    // Finite values may still need a scale beyond those of the block's half precision.
-    private void RequireFiniteScales(ReadOnlySpan<byte> blocks, long first)
-    {
-        BlockFormat format = BlockFormats.Of(type);
-        for (int at = 0; at < blocks.Length; at += format.Bytes)
-            if (BlockScales.Fault(type, blocks[at..]) is not null)
-                throw new ModelFileException("CV004", origin, $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds values from element {first + at / format.Bytes * format.Elements} on that are too large for {type}; "
-                    + "store this file as BF16 or F32");
+        string where = $"tensor '{Echo.Name(original.Name)}' [{string.Join(',', original.Shape)}] holds";
+        throw new ModelFileException("CV004", origin, float.IsFinite(values[unfit])
+            ? $"{where} values from element {first + unfit} on that are too large for {type}; store this file as BF16 or F32"
+            : $"{where} {values[unfit].ToString(CultureInfo.InvariantCulture)} at element {first + unfit}, which {type} cannot hold; the model is damaged (or store this file as F32, F16 or BF16, which keep such values)");
     }
 
     // Up to 65520, which is halfway to the next power, values round to 65504.

@@ -38,9 +38,10 @@ internal sealed class SafetensorsHeader(string path)
         {
             ReadHeader(ref reader);
         }
-        catch (JsonException e)
+        // A lone surrogate escape is reported as a wrong use of the reader.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw Error("ST006", $"the header's JSON is wrong at byte {LengthBytes + reader.BytesConsumed}: {e.Message}", e);
+            throw Error("ST006", $"the header's JSON is wrong at byte {LengthBytes + reader.BytesConsumed}: {Echo.Reason(e)}", e);
         }
     }
 

@@ -30,7 +30,7 @@ internal sealed class SafetensorsIndex
         // The reader's own complaint about a lone surrogate escape is an InvalidOperationException.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw index.Malformed($"the JSON is wrong at byte {reader.BytesConsumed}: {e.Message}", e);
+            throw index.Malformed($"the JSON is wrong at byte {reader.BytesConsumed}: {Echo.Reason(e)}", e);
         }
         return index;
     }

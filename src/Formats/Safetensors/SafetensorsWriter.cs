@@ -19,7 +19,7 @@ public static class SafetensorsWriter
     private static readonly JsonWriterOptions Indented = new() { Indented = true };
 
     /// <summary>Writes one file. The metadata gets "format": "pt" (without which Hugging Face tools refuse the file) unless it states a format.</summary>
-    /// <exception cref="MarrowException">ST007 a name comes twice; ST008, ST009, ST012, ST018, ST019 a name, shape or header cannot be stored; IO008 the disk failed.</exception>
+    /// <exception cref="MarrowException">ST007 a name comes twice; ST008, ST009, ST010, ST012, ST018, ST019 a name, type, shape or header cannot be stored; IO008 the disk failed.</exception>
     public static void Write(string path, IEnumerable<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         List<(TensorToWrite Tensor, long Bytes)> ordered = Measure(path, tensors);
@@ -89,6 +89,8 @@ public static class SafetensorsWriter
                 throw new ModelFileException("ST009", path, $"'{name}' cannot be a tensor's name");
             if (!names.Add(tensor.Name))
                 throw new ModelFileException("ST007", path, $"duplicate tensor name '{name}'");
+            if (tensor.DType.IsBlock())
+                throw new ModelFileException("ST010", path, $"tensor '{name}': safetensors has no element type {tensor.DType}; store it as F16, BF16 or F32, or write GGUF");
             long[] shape = [.. tensor.Shape];
             if (Array.Exists(shape, size => size < 0) || SafetensorsLayout.Measure(tensor.DType, shape) is not var (bytes, whole))
                 throw new ModelFileException("ST012", path, $"tensor '{name}': shape [{string.Join(',', shape)}] is negative or overflows");

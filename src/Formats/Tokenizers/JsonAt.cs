@@ -28,7 +28,7 @@ internal readonly struct JsonAt(string file, string place, JsonElement value)
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // Fetching a string with a lone surrogate or invalid UTF-8 throws InvalidOperationException.
-            throw new ModelFileException("TK008", file, $"is not valid JSON: {e.Message}; download the file again", e);
+            throw new ModelFileException("TK008", file, $"is not valid JSON: {Echo.Reason(e)}; download the file again", e);
         }
     }
 

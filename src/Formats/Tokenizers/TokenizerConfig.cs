@@ -113,7 +113,7 @@ internal sealed record TokenizerConfig
         }
         catch (DecoderFallbackException e)
         {
-            throw new ModelFileException("TK008", path, $"is not UTF-8 text: {e.Message}; save it as UTF-8", e);
+            throw new ModelFileException("TK008", path, $"is not UTF-8 text: {Echo.Reason(e)}; save it as UTF-8", e);
         }
     }
 }

@@ -2,8 +2,9 @@ using System.CommandLine;
 using System.Text.Json;
 using Marrow.Adapters.Merging;
 using Marrow.Formats;
-using Marrow.Formats.Numerics;
+using Marrow.Formats.Conversion;
 using Marrow.Host.CommandLine;
+using Marrow.Host.Converting;
 using Marrow.Host.Machines;
 using Marrow.Host.Models;
 using Marrow.Host.Progress;
@@ -18,14 +19,13 @@ internal static class MergeCommand
     /// <summary>In a written folder, or beside a written file with that file's name before it.</summary>
     private const string CertificateName = "merge.json";
 
-    /// <summary>Endings of files that a folder of that name would be taken for.</summary>
-    private static readonly string[] WeightFiles = [".safetensors", ".pt", ".bin", ".gguf"];
-
     public static CliCommand Create()
     {
-        var to = new Option<string>("--out") { Description = "The model folder to write, or a .pth file of an RWKV model", Required = true, HelpName = "path" };
-        var storeAs = new Option<string?>("--store-as") { Description = "Type of the written weights (that of each tensor in the base where not given)" };
-        storeAs.AcceptOnlyFromAmong("fp32", "bf16", "fp16");
+        var to = new Option<string>("--out") { Description = "The model to write: a folder, a .gguf or .safetensors file, or the .pth file of an RWKV model", Required = true, HelpName = "path" };
+        var storeAs = new Option<string?>("--store-as")
+        {
+            Description = "Type of the written weights: fp32, bf16, fp16, for .gguf also q8_0, q4_k_m and others (that of each tensor in the base where not given; a quantised one that is changed is then fp32)", HelpName = "type",
+        };
         var command = new Command("merge", "Merge an adapter into its base model");
         var model = new ModelOptions(command, adapterRequired: true);
         command.Options.Add(to);
@@ -33,24 +33,25 @@ internal static class MergeCommand
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, _) =>
         {
             string path = parse.GetRequiredValue(to);
-            if (WeightFiles.Contains(Path.GetExtension(path).ToLowerInvariant()))
-                throw new MarrowException("CL007", $"--out: {Echo.Name(path, 300)} is the name of a file that is not written; give a folder, or a .pth file of an RWKV model");
-            string proof = ModelFolderWriter.IsFile(path) ? Path.ChangeExtension(path, CertificateName) : Path.Combine(path, CertificateName);
+            ModelKind kind = ModelConversion.KindOf(path);
+            ConversionOptions options = ModelConverter.Types(kind, parse.GetValue(storeAs)) with { AllowRequantize = true };
+            string proof = kind == ModelKind.HuggingFace ? Path.Combine(path, CertificateName) : Path.ChangeExtension(path, CertificateName);
             if (new[] { path, proof }.FirstOrDefault(Path.Exists) is { } taken)
                 throw new MarrowException("CL005", $"--out: {Echo.Name(taken, 300)} exists already; choose another name");
             ModelChoice choice = model.Read(parse);
             // The certificate's logits are to show what merging does, not what narrow activations do.
             using LoadedModel loaded = LoadedModel.Open(choice.Activations == "auto" ? choice with { Activations = "fp32" } : choice, context.Get<DeviceOpener>());
             MergeCertificate certificate = loaded.Adapted!.Merge(TokenList.Batch(Probe(loaded)));
-            DType? type = parse.GetValue(storeAs) switch { "fp32" => DType.F32, "bf16" => DType.BF16, "fp16" => DType.F16, _ => null };
-            ModelFolderWriter.Write(path, loaded.Model, loaded.Folder, type);
+            ConversionReport report = ModelFolderWriter.Write(path, kind, loaded.Model, loaded.Folder, options);
+            foreach (string warning in report.Warnings)
+                context.Errors.WriteLine($"marrow: warning: {warning}");
             object written = Written(loaded, path, certificate);
             AtomicFile.WriteText(proof, JsonSerializer.Serialize(written, JsonText.Indented) + "\n");
             context.Report(written, output => Write(output, path, proof, certificate));
             return Task.FromResult(ExitCode.Done);
         }));
         return new CliCommand(command, "marrow merge --model models/llama --adapter runs/first/adapter --out models/merged",
-            "marrow merge --model models/rwkv7.pth --adapter lora.pth --adapter-alpha 32 --out models/merged.pth");
+            "marrow merge --model models/llama-q8.gguf --adapter first.gguf --out merged.gguf --store-as q8_0", "marrow merge --model models/rwkv7.pth --adapter lora.pth --adapter-alpha 32 --out models/merged.pth");
     }
 
     /// <summary>Tokens to compare the logits on: a sentence where there is a tokenizer, else ids spread over the vocabulary.</summary>

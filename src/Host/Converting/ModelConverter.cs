@@ -22,6 +22,7 @@ internal sealed class ModelConverter
     };
     private readonly Option<bool> requantize = new("--requantize") { Description = "Quantise weights that are quantised already, which adds up the losses" };
     private readonly Option<string?> shard = new("--shard-size") { Description = "Most bytes in one file of weights, as in 5GB or 500MB: a folder's shards (5GB where not given), a split GGUF", HelpName = "size" };
+    private readonly Option<string?> pre = new("--pre") { Description = "Name of the pre-tokenizer in a GGUF file, where that of tokenizer.json is not recognised: gpt-2, llama-bpe, qwen2 …", HelpName = "name" };
     private readonly Option<bool> verify = new("--verify") { Description = "Read everything again and compare it with the source" };
     private readonly Option<int> threads = new("--threads") { Description = "Threads that convert; 0 takes all processors" };
 
@@ -38,7 +39,7 @@ internal sealed class ModelConverter
     }
 
     /// <summary>The options that mean nothing for adapters.</summary>
-    public IReadOnlyList<Option> Options => [storeAs, requantize, shard, verify, threads];
+    public IReadOnlyList<Option> Options => [storeAs, requantize, shard, pre, verify, threads];
 
     /// <summary>Converts.</summary>
     /// <exception cref="MarrowException">As <see cref="ModelFolder.Open"/> and <see cref="ModelConversion.Write"/>; CL008, CL009 an option's value.</exception>
@@ -52,6 +53,7 @@ internal sealed class ModelConverter
             Overwrite = overwrite,
             MaxShardBytes = most ?? new ConversionOptions().MaxShardBytes,
             MaxSplitBytes = most,
+            PreTokenizer = parse.GetValue(pre),
             Threads = parse.GetValue(threads),
             Verify = parse.GetValue(verify),
             Cancellation = stopping,
@@ -76,8 +78,9 @@ internal sealed class ModelConverter
         }, output => Write(output, report, seconds));
     }
 
-    /// <summary>Plain types for every kind, file types for GGUF.</summary>
-    private static ConversionOptions Types(ModelKind kind, string? name)
+    /// <summary>What --store-as means: plain types for every kind, file types for GGUF.</summary>
+    /// <exception cref="MarrowException">CL008 a type that the kind does not have; GG025, GG026 no file type, or one that is not written.</exception>
+    public static ConversionOptions Types(ModelKind kind, string? name)
     {
         DType? plain = name?.ToLowerInvariant() switch { "fp32" or "f32" => DType.F32, "bf16" => DType.BF16, "fp16" or "f16" => DType.F16, _ => null };
         if (name is null)

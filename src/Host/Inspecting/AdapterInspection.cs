@@ -1,5 +1,6 @@
 using System.Globalization;
 using Marrow.Adapters;
+using Marrow.Adapters.Converting;
 using Marrow.Adapters.Methods;
 using Marrow.Adapters.Peft;
 using Marrow.Adapters.RwkvPeft;
@@ -22,6 +23,30 @@ internal static class AdapterInspection
         Describe(found, folder.Config);
         found.Warnings.AddRange(folder.Warnings);
         found.Add(folder.Tensors, values, stopping);
+        return found;
+    }
+
+    /// <summary>Looks at an adapter of another program's form: GGUF-LoRA, mlx-lm's, kohya's.</summary>
+    public static Inspection OfOther(AdapterKind kind, string path, bool values, CancellationToken stopping)
+    {
+        var found = new Inspection($"{kind.Name} adapter", path);
+        found.Facts["form"] = kind.Description;
+        using AdapterDocument? document = found.Try(() => kind.Open(path));
+        if (document is null)
+            return found;
+        if (found.Try(() => document.Read(null)) is { } contents)
+        {
+            found.Facts["method"] = string.Join(", ", contents.Layers.Select(l => l.Method).Distinct());
+            found.Facts["layers"] = $"{contents.Layers.Count}";
+            found.Facts["rank"] = string.Join(", ", contents.Layers.Select(l => l.Rank).Distinct().Order());
+            string[] scales = [.. contents.Layers.OfType<LowRankLayer>().Select(l => l.Factor.ToString("g4", CultureInfo.InvariantCulture)).Distinct()];
+            if (scales.Length > 0)
+                found.Facts["scale"] = $"{string.Join(", ", scales.Take(8))}{(scales.Length > 8 ? ", …" : "")}, by which B·A is multiplied";
+            if (contents.Carried.Count > 0)
+                found.Facts["beside"] = $"{contents.Carried.Count} tensors that are no factors";
+        }
+        found.Warnings.AddRange(document.Warnings);
+        found.Add(document.Tensors, values, stopping);
         return found;
     }
 

@@ -1,3 +1,4 @@
+using Marrow.Adapters.Converting;
 using Marrow.Adapters.RwkvPeft;
 using Marrow.Formats;
 using Marrow.Formats.Gguf;
@@ -14,6 +15,9 @@ internal static class FileInspection
     /// <exception cref="MarrowException">IN001: nothing there that can be inspected.</exception>
     public static Inspection Of(string path, bool values, CancellationToken stopping)
     {
+        // PEFT's and RWKV-PEFT's are looked at as what they are trained from.
+        if (Other(path) is { } kind)
+            return AdapterInspection.OfOther(kind, path, values, stopping);
         if (Directory.Exists(path))
         {
             return File.Exists(Path.Combine(path, "adapter_config.json")) ? AdapterInspection.Of(path, values, stopping)
@@ -30,6 +34,19 @@ internal static class FileInspection
             return ModelInspection.OfCheckpoint(path, weights, values, stopping);
         Add(found, weights, values, stopping);
         return found;
+    }
+
+    private static AdapterKind? Other(string path)
+    {
+        try
+        {
+            return AdapterKinds.IsAdapter(path) && AdapterKinds.Of(path) is var kind and not (PeftKind or RwkvPeftKind) ? kind : null;
+        }
+        catch (ModelFileException)
+        {
+            // The look at the file that follows tells all that is wrong with it.
+            return null;
+        }
     }
 
     /// <summary>Adds every weight file of a folder.</summary>

@@ -128,8 +128,7 @@ internal static class Tuning
         return differences.Count == 0 ? job with { Spec = job.Spec with { Adapter = settled } } : throw Differs(folder, differences);
     }
 
-    // A folder says its alpha itself.
-    private static AdapterFiles Open(AdapterSpec spec, double? alpha) => AdapterFiles.Open(spec.InitFrom!, spec.Method == "lora" && !Directory.Exists(spec.InitFrom) ? alpha : null);
+    private static AdapterFiles Open(AdapterSpec spec, double? alpha) => AdapterFiles.Open(spec.InitFrom!, spec.Method == "lora" && !AdapterFiles.HoldsScale(spec.InitFrom!) ? alpha : null);
 
     private static MarrowException Differs(AdapterFiles files, IReadOnlyList<string> differences) => new("TJ002",
         $"adapter.init_from {Echo.Name(files.Path, 300)} is another adapter than the job describes: {string.Join("; ", differences)}. Give the same values in the job, or leave them out");

@@ -50,6 +50,23 @@ public sealed class CombinationTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("peft")]
+    [InlineData("gguf-lora")]
+    public void Bones_of_one_size_stay_bone(string kind)
+    {
+        _fixture.Make("a", new MissConfig { R = 5, Targets = new() { TargetModules = new(["q_proj", "up_proj"]) } });
+        _fixture.Make("b", new MissConfig { R = 5, Targets = new() { TargetModules = new(["up_proj", "q_proj", "v_proj"]) } });
+        string name = "sum" + AdapterFixture.Kind(kind).Ending;
+        AdapterConversionReport report = _fixture.Convert("a", name, kind, r => r with { Inputs = [new(_fixture.Folder["a"], 0.5), new(_fixture.Folder["b"], -2)] });
+        Assert.All(report.Layers, l => Assert.True(l.Rank == 5 && l.From.StartsWith("Bone", StringComparison.Ordinal)));
+        Dictionary<string, double[]> a = Changes(_fixture.Folder["a"]), b = Changes(_fixture.Folder["b"]), sum = Changes(_fixture.Folder[name]);
+        Assert.Equal(b.Keys.Order(), sum.Keys.Order());
+        foreach ((string module, double[] change) in sum)
+            Assert.InRange(change.Select((v, i) => Math.Abs(v - (-2 * b[module][i] + (a.TryGetValue(module, out double[]? x) ? 0.5 * x[i] : 0)))).Max(), 0, 1e-6);
+        _fixture.Logits(name);
+    }
+
     [Fact]
     public void Svd_is_the_best_of_its_rank_for_the_sum()
     {

@@ -78,6 +78,8 @@ public sealed class ForeignFileTests : IDisposable
         using (AdapterFiles files = AdapterFiles.Open(_fixture.Folder["k.safetensors"]))
             Assert.Equal(6, Assert.IsType<LoraConfig>(files.Config).LoraAlpha);
         Assert.Equal("RP006", Assert.Throws<ModelFileException>(() => AdapterFiles.Open(_fixture.Folder["k.safetensors"], 3)).Code);
+        Assert.True(AdapterFiles.HoldsScale(_fixture.Folder["k.safetensors"]));
+        Assert.False(AdapterFiles.HoldsScale(_fixture.Folder.Put("r.pth", "x")));
         // An alpha of zero means the rank to sd-scripts, so a change of nothing is written as zeros.
         _fixture.Make("zero", new LoraConfig { R = 2, LoraAlpha = 0 });
         _fixture.Convert("zero", "z.safetensors", "kohya");

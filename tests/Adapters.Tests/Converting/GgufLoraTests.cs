@@ -1,4 +1,5 @@
 using Marrow.Adapters.Converting;
+using Marrow.Adapters.GgufLora;
 using Marrow.Adapters.Methods;
 using Marrow.Formats;
 using Marrow.Formats.Gguf;
@@ -93,6 +94,22 @@ public sealed class GgufLoraTests : IDisposable
         Assert.Contains("embedding", _fixture.Refused("e", "x.safetensors", "kohya", "AC004").Message, StringComparison.Ordinal);
         using var tied = new AdapterFixture(d => TinyLlama.Create(d, TinyLlama.Config(tied: true)));
         tied.Refused("x", "x.gguf", "gguf-lora", "AC004", r => r with { Inputs = [new(_fixture.Folder["e"])] });
+    }
+
+    [Fact]
+    public void Rwkv_6s_division_goes_into_b_and_back()
+    {
+        using var fixture = new AdapterFixture(d => TinyModels.Create(d, TinyModels.Rwkv(6) with { LayerCount = 3, RescaleEvery = 1 }));
+        var model = new BaseWeights(fixture.Model);
+        var layer = new LowRankLayer("blocks.2.att.output", AdapterMatrix.Of(2, 24, Numbers(48)), AdapterMatrix.Of(24, 2, Numbers(48)), new(2));
+        List<string> warnings = [];
+        var kind = new GgufLoraKind();
+        kind.Write(fixture.Folder["x.gguf"], new AdapterContents([layer, layer with { Module = "blocks.2.att.key" }], []), new AdapterWriting(model, 2, warnings));
+        Assert.Contains("rescale_every_n_layers is 1", Assert.Single(warnings), StringComparison.Ordinal);
+        using AdapterDocument document = kind.Open(fixture.Folder["x.gguf"]);
+        Assert.Equal(layer.B.Read().Select(v => v / 4), document.Tensors.ReadFloats("blk.2.time_mix_output.weight.lora_b"));
+        Assert.Equal(layer.B.Read(), document.Tensors.ReadFloats("blk.2.time_mix_key.weight.lora_b"));
+        Assert.All(document.Read(model).Layers, l => Assert.Equal(layer.B.Read(), ((LowRankLayer)l).B.Read()));
     }
 
     [Fact]

@@ -3,6 +3,8 @@ using Marrow.Adapters.Methods;
 using Marrow.Engine.Devices.Cpu;
 using Marrow.Engine.Models;
 using Marrow.Formats;
+using Marrow.Formats.Conversion;
+using Marrow.Formats.Gguf;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 
@@ -106,6 +108,35 @@ public sealed class ModelFolderWriterTests : IDisposable
         adapted.Merge(TinyLlama.Batch());
         float[] merged = TinyLlama.Logits(again, TinyLlama.Batch());
         Assert.All(with.Zip(merged), both => Assert.Equal(both.First, both.Second, 1e-4f));
+    }
+
+    [Fact]
+    public void A_merged_model_is_written_as_gguf_and_one_from_gguf_too()
+    {
+        using (Llama model = TinyLlama.Create(_device, TinyLlama.Config(tied: false)))
+        {
+            float[] made = TinyLlama.Logits(model, TinyLlama.Batch());
+            ConversionReport report = ModelFolderWriter.Write(_folder["a.gguf"], ModelKind.Gguf, model, null, new() { Verify = true });
+            Assert.True(report.Exact);
+            using ModelFolder written = ModelFolder.Open(_folder["a.gguf"]);
+            using CausalModel same = ModelLoader.Load(_device, written);
+            Assert.Equal(made, TinyLlama.Logits(same, TinyLlama.Batch()));
+        }
+        using ModelFolder source = ModelFolder.Open(_folder["a.gguf"]);
+        using CausalModel loaded = ModelLoader.Load(_device, source);
+        using (var adapted = new AdaptedModel(loaded, new LoraConfig { R = 2 }, 1))
+        {
+            TinyLlama.Scramble(adapted);
+            adapted.Merge(TinyLlama.Batch());
+        }
+        float[] merged = TinyLlama.Logits(loaded, TinyLlama.Batch());
+        Assert.Equal("IO007", Assert.Throws<MarrowException>(() => ModelFolderWriter.Write(_folder["a.gguf"], ModelKind.Gguf, loaded, source, new() { Overwrite = true })).Code);
+        ConversionReport half = ModelFolderWriter.Write(_folder["b.gguf"], ModelKind.Gguf, loaded, source, new() { FileType = GgufFileType.Parse("F16"), Verify = true });
+        Assert.Contains(half.Tensors, t => t is { From: DType.F32, To: DType.F16, RelativeError: > 0 and < 0.001 });
+        ModelFolderWriter.Write(_folder["c.gguf"], ModelKind.Gguf, loaded, source, new());
+        using ModelFolder back = ModelFolder.Open(_folder["c.gguf"]);
+        using CausalModel again = ModelLoader.Load(_device, back);
+        Assert.Equal(merged, TinyLlama.Logits(again, TinyLlama.Batch()));
     }
 
     [Fact]

@@ -93,6 +93,35 @@ public sealed class OutputSafetyTests(ITestOutputHelper output) : IDisposable
         Assert.Equal([_folder["in"]], Directory.GetFileSystemEntries(_folder.Path));
     }
 
+    [Fact]
+    public void ALargeFileIsWhatWasWritten()
+    {
+        byte[] piece = new byte[1_000_003];
+        new Random(5).NextBytes(piece);
+        AtomicFile.Write(_folder["large"], stream =>
+        {
+            for (int i = 0; i < 70; i++)
+                stream.Write(piece);
+            Assert.Equal(70 * piece.Length, stream.Position);
+        }, EarlyWriteback.Least);
+        using FileStream written = File.OpenRead(_folder["large"]);
+        byte[] there = new byte[piece.Length];
+        for (int i = 0; i < 70; i++)
+        {
+            written.ReadExactly(there);
+            Assert.True(there.AsSpan().SequenceEqual(piece));
+        }
+        Assert.Equal(written.Length, written.Position);
+    }
+
+    [Fact]
+    public void NamesAreOrderedByTheirNumbers()
+    {
+        string[] ordered = ["blk.0.a", "blk.1.a", "blk.02.a", "blk.2.b", "blk.10.a", "blk.a", "blka", "w", "w1", "w1.x", "w12345678901234567890", "w12345678901234567891"];
+        Assert.Equal(ordered, ordered.Reverse().Order(NaturalOrder.Instance));
+        Assert.NotEqual(0, NaturalOrder.Instance.Compare("a01", "a1"));
+    }
+
     private Process Start(string script, string target)
     {
         var start = new ProcessStartInfo("bash") { RedirectStandardOutput = true, RedirectStandardError = true };

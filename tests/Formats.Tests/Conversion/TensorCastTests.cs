@@ -73,6 +73,23 @@ public class TensorCastTests
         Assert.False(Cast(TinyModels.Bytes(values), DType.F32, DType.F16).Exact);
     }
 
+    [Theory]
+    [InlineData(DType.Q8_0, 1e7f)]
+    [InlineData(DType.Q8_0, 1e30f)]
+    [InlineData(DType.Q4_K, 1e9f)]
+    [InlineData(DType.Q4_K, 1e38f)]
+    [InlineData(DType.Q6_K, 1e9f)]
+    [InlineData(DType.Q6_K, -1e30f)]
+    public void ValuesBeyondTheScaleOfABlockAreRefusedByTheirPlace(DType type, float value)
+    {
+        float[] values = Random(1 << 16, 4);
+        values[39_936] = value;
+        ModelFileException error = Assert.Throws<ModelFileException>(() => Cast(TinyModels.Bytes(values), DType.F32, type));
+        Assert.Equal("CV004", error.Code);
+        Assert.Contains("element 39936 ", error.Message, StringComparison.Ordinal);
+        Assert.Contains("BF16", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void ValuesBeyondF16AreCountedAndRefused()
     {

@@ -14,7 +14,7 @@ public sealed class GgufMutationTests(ITestOutputHelper output)
 
     private static readonly TimeSpan Most = TimeSpan.FromSeconds(20);
 
-    private static byte[][] Files =>
+    internal static byte[][] Files =>
     [
         GgufMalformedTests.Small(),
         new RawGguf { Version = 2, Data = 2 * 144 }.Text("general.architecture", "rwkv7").Array("ids", (int)GgufType.I64, 2, new byte[16]).Pair("x", (int)GgufType.F64, new byte[8])

@@ -119,7 +119,7 @@ public sealed class BitsAndBytesTests : IDisposable
     }
 
     /// <summary>A matrix as bitsandbytes stores it, element 2i in the high half of byte i, and what it decodes to.</summary>
-    private static MemoryTensors Stored(bool nested, out float[] expected)
+    internal static MemoryTensors Stored(bool nested, out float[] expected)
     {
         var random = new Random(3);
         byte[] codes = new byte[Rows * Columns / 2], scaleCodes = new byte[Blocks];
@@ -141,7 +141,7 @@ public sealed class BitsAndBytesTests : IDisposable
 
     private static byte[] Bytes(float[] values) => MemoryMarshal.AsBytes(values.AsSpan()).ToArray();
 
-    private static string Quantisation(string method, string? type) =>
+    internal static string Quantisation(string method, string? type) =>
         $$"""
         "quantization_config": {"quant_method": "{{method}}", "load_in_4bit": true{{(type is null ? "" : $", \"bnb_4bit_quant_type\": \"{type}\"")}}, "bnb_4bit_use_double_quant": true}
         """;

@@ -11,7 +11,7 @@ public sealed class PthMutationTests(ITestOutputHelper output)
     private const int Rounds = 1500;
     private const int Seed = 20_240;
 
-    private static byte[] Pickle => RawPickle.Start().Op('}').Op('(').Text("a").Tensor().Text("b").Tensor("0", sizes: [3, 2], strides: [1, 3])
+    internal static byte[] Pickle => RawPickle.Start().Op('}').Op('(').Text("a").Tensor().Text("b").Tensor("0", sizes: [3, 2], strides: [1, 3])
         .Text("c").Global("torch._utils", "_rebuild_parameter").Op('(').Tensor("1", "LongStorage", 2, sizes: [2], strides: [1]).Op(0x88).OrderedDict().Op('t').Op('R')
         .Text("n").Op('(').Int(-7).Op((byte)'G', 0, 0, 0, 0, 0, 0, 0, 0).Op((byte)'C', 1, 9).Op(0x8F).Op(')').Op('t').Op((byte)'q', 3).Op('u').Stop();
 

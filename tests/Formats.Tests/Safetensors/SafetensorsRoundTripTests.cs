@@ -5,6 +5,9 @@ namespace Marrow.Formats.Tests.Safetensors;
 
 public sealed class SafetensorsRoundTripTests : IDisposable
 {
+    // No file of this kind holds blocks.
+    private static readonly DType[] Plain = [.. Enum.GetValues<DType>().Where(t => !t.IsBlock())];
+
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -21,7 +24,7 @@ public sealed class SafetensorsRoundTripTests : IDisposable
             Dictionary<string, (DType Type, long[] Shape, byte[] Bytes)> made = [];
             for (int i = random.Next(8); i > 0; i--)
             {
-                DType type = Enum.GetValues<DType>()[random.Next(Enum.GetValues<DType>().Length)];
+                DType type = Plain[random.Next(Plain.Length)];
                 long[] shape = [.. Enumerable.Range(0, random.Next(4)).Select(_ => (long)random.Next(6))];
                 if (type.Bits() % 8 != 0)
                     shape = [.. shape, 4];

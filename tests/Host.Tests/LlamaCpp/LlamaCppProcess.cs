@@ -8,21 +8,21 @@ namespace Marrow.Host.Tests.LlamaCpp;
 public sealed class LlamaCppProcess : IDisposable
 {
     private static readonly JsonSerializerOptions Web = new(JsonSerializerDefaults.Web);
+    private const string NotInstalled = "llama.cpp is not installed; run: npm install --prefix tests/LlamaCpp --no-package-lock --omit=optional --ignore-scripts";
     private readonly Process? _process;
     private readonly string _absence;
 
     public LlamaCppProcess()
     {
-        string folder = Repository.PathOf("tests", "LlamaCpp");
-        if (!Directory.Exists(Path.Combine(folder, "node_modules", "node-llama-cpp")))
+        if (!Directory.Exists(Path.Combine(Packages, "node-llama-cpp")))
         {
-            _absence = "llama.cpp is not installed; run: npm install --prefix tests/LlamaCpp --no-package-lock --omit=optional --ignore-scripts";
+            _absence = NotInstalled;
         }
         else
         {
             try
             {
-                _process = Process.Start(new ProcessStartInfo("node", ["judge.mjs"]) { WorkingDirectory = folder, RedirectStandardInput = true, RedirectStandardOutput = true });
+                _process = Process.Start(new ProcessStartInfo("node", ["judge.mjs"]) { WorkingDirectory = Path.GetDirectoryName(Packages), RedirectStandardInput = true, RedirectStandardOutput = true });
                 _absence = "";
             }
             catch (System.ComponentModel.Win32Exception e)
@@ -40,6 +40,18 @@ public sealed class LlamaCppProcess : IDisposable
     public sealed record Request(string Model, int[] Tokens, Lora[]? Lora = null, string[]? Texts = null, int Greedy = 0);
 
     public sealed record Answer(float[][]? Logits, int[][]? Ids, int[]? Greedy, string? Architecture, string? Error);
+
+    private static string Packages => Repository.PathOf("tests", "LlamaCpp", "node_modules");
+
+    /// <summary>Where node's packages lie; prints the reason where they do not.</summary>
+    public static bool IsInstalled(ITestOutputHelper output, out string packages)
+    {
+        packages = Packages;
+        bool found = Directory.Exists(Path.Combine(packages, "node-llama-cpp"));
+        if (!found)
+            output.WriteLine($"skipped: {NotInstalled}");
+        return found;
+    }
 
     /// <summary>Whether it can be asked; prints the reason where not.</summary>
     public bool IsHere(ITestOutputHelper output)

@@ -5,7 +5,9 @@ using System.Text;
 namespace Marrow.Tests;
 
 /// <summary>Damages sound files at random; the same seed gives the same damage.</summary>
-internal sealed class Mutator(int seed)
+/// <param name="seed">What the damage follows from.</param>
+/// <param name="words">Where the files are text: words that mean something in them. Most changes keep to the text's structure then.</param>
+internal sealed class Mutator(int seed, string[]? words = null)
 {
     private const int MostChanges = 3;
     private const int LongestRange = 40;
@@ -18,17 +20,23 @@ internal sealed class Mutator(int seed)
     ];
 
     private readonly Random _random = new(seed);
+    private readonly TextChanges? _text = words is null ? null : new TextChanges(words);
 
     /// <summary>A damaged copy of one of the files, at times with a piece of another.</summary>
     /// <param name="files">Sound files.</param>
     /// <param name="head">Half of the changes fall into this many first bytes, where headers are.</param>
-    public byte[] Next(IReadOnlyList<byte[]> files, int head = int.MaxValue)
+    /// <param name="first">The copy is of the first file.</param>
+    public byte[] Next(IReadOnlyList<byte[]> files, int head = int.MaxValue, bool first = false)
     {
-        List<byte> bytes = [.. files[_random.Next(files.Count)]];
+        List<byte> bytes = [.. files[first ? 0 : _random.Next(files.Count)]];
+        bool text = _text is not null && _random.Next(4) > 0;
         for (int changes = _random.Next(1, MostChanges + 1); changes > 0 && bytes.Count > 0; changes--)
         {
             int at = _random.Next(_random.Next(2) == 0 ? Math.Min(head, bytes.Count) : bytes.Count);
-            Change(bytes, at, files);
+            if (text)
+                _text!.Change(bytes, at, _random);
+            else
+                Change(bytes, at, files);
         }
         return [.. bytes];
     }

@@ -4,21 +4,13 @@ using Xunit.Abstractions;
 
 namespace Marrow.Tests;
 
-/// <summary>
-/// Whatever a parser is given, it takes the file or refuses it with a <see cref="MarrowException"/> that can be shown, soon and in little memory.
-/// </summary>
+/// <summary>Gives one parser files and holds it to <see cref="ParserRule"/>.</summary>
 /// <param name="output">Where seeds and results are printed.</param>
 /// <param name="what">The parser, for messages; also the name of the files, so that an extension may matter.</param>
 /// <param name="parse">Opens the file at a path and reads of it what a program would.</param>
 internal sealed class ParserCheck(ITestOutputHelper output, string what, Action<string> parse) : IDisposable
 {
-    private const long FreeBytes = 64 << 20;
-    private const int LongestMessage = 4000;
-    private const int Tries = 3;
-
-    private static readonly TimeSpan LongestTime = TimeSpan.FromSeconds(1);
-
-    private readonly TemporaryFolder _folder = new();
+    private readonly TemporaryFolder _folder = new(TemporaryFolder.InMemory);
     private readonly SortedDictionary<string, int> _codes = new(StringComparer.Ordinal);
 
     /// <summary>Files seen.</summary>
@@ -54,48 +46,12 @@ internal sealed class ParserCheck(ITestOutputHelper output, string what, Action<
     {
         Count++;
         string path = _folder.Put(what, content);
-        for (int tries = 1; ; tries++)
-        {
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            Stopwatch watch = Stopwatch.StartNew();
-            string? code = Outcome(path, label, content);
-            long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-            if (allocated > FreeBytes + (BytesPerFileByte * (long)content.Length))
-                Fail(label, content, $"{allocated} bytes were allocated for a file of {content.Length}");
-            if (watch.Elapsed < LongestTime)
-            {
-                if (code is not null)
-                    _codes[code] = _codes.GetValueOrDefault(code) + 1;
-                return code;
-            }
-            // A busy machine may hold up any one try.
-            if (tries == Tries)
-                Fail(label, content, $"took {watch.Elapsed} at each of {Tries} tries");
-        }
+        if (ParserRule.Broken(parse, path, content.Length, BytesPerFileByte, out MarrowException? refusal) is { } reason)
+            Assert.Fail($"{what}, {label}: {reason}\n{Convert.ToHexString(content.AsSpan(0, Math.Min(content.Length, 4096)))}");
+        if (refusal is not null)
+            _codes[refusal.Code] = _codes.GetValueOrDefault(refusal.Code) + 1;
+        return refusal?.Code;
     }
 
     public void Dispose() => _folder.Dispose();
-
-    private string? Outcome(string path, string label, byte[] content)
-    {
-        try
-        {
-            parse(path);
-            return null;
-        }
-        catch (MarrowException e)
-        {
-            if (e.Code.Length == 0 || e.Message.Length > LongestMessage || e.Message.Any(char.IsControl))
-                Fail(label, content, $"the refusal cannot be shown: {e}");
-            return e.Code;
-        }
-        catch (Exception e)
-        {
-            Fail(label, content, e.ToString());
-            throw;
-        }
-    }
-
-    private void Fail(string label, byte[] content, string reason) =>
-        Assert.Fail($"{what}, {label}: {reason}\n{Convert.ToHexString(content.AsSpan(0, Math.Min(content.Length, 4096)))}");
 }

@@ -18,6 +18,7 @@ internal sealed record TokenizerStructure(List<string> Normalizers, List<string>
     bool IgnoreMerges, bool ByteFallback, string? Unknown, bool Affixes)
 {
     public const string Bytes = "ByteLevel";
+    public const string BytesAfterSpace = "ByteLevel with add_prefix_space";
     public const string Nfc = "NFC";
     public const string SpaceInFront = "a space in front";
     public const string VisibleSpaces = "visible spaces";
@@ -28,7 +29,7 @@ internal sealed record TokenizerStructure(List<string> Normalizers, List<string>
 
     private static readonly string Space = SentencePieceOptions.Space.ToString();
 
-    public bool IsByteLevel => PreTokenizers.Contains(Bytes);
+    public bool IsByteLevel => PreTokenizers.Any(step => step is Bytes or BytesAfterSpace);
 
     public static TokenizerStructure Read(JsonAt root)
     {
@@ -87,10 +88,10 @@ internal sealed record TokenizerStructure(List<string> Normalizers, List<string>
                 foreach (JsonAt part in json.Required("pretokenizers").Items())
                     AddPreTokenizer(part, steps);
                 break;
-            case "ByteLevel" when !json.Flag("add_prefix_space", true):
+            case "ByteLevel":
                 if (json.Flag("use_regex", true))
                     steps.Add(KnownPatterns.Gpt2);
-                steps.Add(Bytes);
+                steps.Add(json.Flag("add_prefix_space", true) ? BytesAfterSpace : Bytes);
                 break;
             case "Digits":
                 steps.Add(KnownPatterns.Canonical(json.Flag("individual_digits", false) ? @"\p{N}" : @"\p{N}+"));

@@ -17,7 +17,7 @@ internal static class PatternReader
         }
         catch (ArgumentException e)
         {
-            throw regex.Error("TK006", $"the regular expression {Echo.Quote(text)} is not supported: {e.Message}", e);
+            throw regex.Error("TK006", $"the regular expression {Echo.Quote(text)} is not supported: {Echo.Reason(e)}", e);
         }
     }
 }

@@ -11,7 +11,7 @@ namespace Marrow.Formats.Tokenizers.PreTokenizers;
 /// </summary>
 internal sealed class RegexPattern : IPattern
 {
-    private static readonly TimeSpan MatchLimit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MatchLimit = TimeSpan.FromSeconds(0.5);
 
     private readonly Regex _regex;
 

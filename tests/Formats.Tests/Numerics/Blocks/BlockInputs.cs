@@ -39,6 +39,10 @@ internal static class BlockInputs
         return sum;
     }
 
+    /// <summary>Normally distributed, with the tails that the sum of uniform numbers lacks (Box and Muller).</summary>
+    public static double Normal(ref SplitMix64 random) =>
+        Math.Sqrt(-2 * Math.Log(1 - Uniform(ref random))) * Math.Cos(2 * Math.PI * Uniform(ref random));
+
     private static double Uniform(ref SplitMix64 random) => (random.Next() >> 40) * (1.0 / 16777216);
 
     private static void Fill(Span<float> values, int b)

@@ -5,22 +5,29 @@ using Marrow.Formats.Numerics;
 
 namespace Marrow.Adapters.Converting;
 
-/// <summary>The factors of LoRA layers as fp32 tensors under PEFT's names. The file that they come from stays its owner's.</summary>
-internal sealed class FactorTensors : ITensorSource
+/// <summary>Matrices as fp32 tensors. The files that they come from stay their owners'.</summary>
+internal sealed class MatrixTensors : ITensorSource
 {
-    private readonly Dictionary<string, AdapterMatrix> _matrices = [];
+    private readonly IReadOnlyDictionary<string, AdapterMatrix> _matrices;
     private readonly Lock _reading = new();
     private (string Name, float[] Values)? _last;
 
-    public FactorTensors(string path, IReadOnlyList<LowRankLayer> layers, Func<string, string> pathOf)
+    public MatrixTensors(string path, IReadOnlyDictionary<string, AdapterMatrix> matrices)
     {
-        Path = path;
+        (Path, _matrices) = (path, matrices);
+        Tensors = matrices.ToDictionary(m => m.Key, m => new TensorInfo(m.Key, DType.F32, [m.Value.Rows, m.Value.Columns], 4L * m.Value.Rows * m.Value.Columns));
+    }
+
+    /// <summary>The factors of LoRA layers under PEFT's names.</summary>
+    public static MatrixTensors OfFactors(string path, IEnumerable<LowRankLayer> layers, Func<string, string> pathOf)
+    {
+        Dictionary<string, AdapterMatrix> matrices = [];
         foreach (LowRankLayer layer in layers)
         {
-            _matrices.Add(PeftKeys.Of(pathOf(layer.Module), "lora_A.weight"), layer.A);
-            _matrices.Add(PeftKeys.Of(pathOf(layer.Module), "lora_B.weight"), layer.B);
+            matrices.Add(PeftKeys.Of(pathOf(layer.Module), "lora_A.weight"), layer.A);
+            matrices.Add(PeftKeys.Of(pathOf(layer.Module), "lora_B.weight"), layer.B);
         }
-        Tensors = _matrices.ToDictionary(m => m.Key, m => new TensorInfo(m.Key, DType.F32, [m.Value.Rows, m.Value.Columns], 4L * m.Value.Rows * m.Value.Columns));
+        return new MatrixTensors(path, matrices);
     }
 
     public string Path { get; }

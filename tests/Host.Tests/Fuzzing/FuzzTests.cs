@@ -1,0 +1,85 @@
+using Marrow.Formats;
+using Marrow.Formats.Gguf;
+using Marrow.Host.Inspecting;
+using Marrow.Host.Jobs;
+using Marrow.Host.Runs;
+using Marrow.Host.Tests.Jobs;
+using Marrow.Host.Tests.Training;
+using Xunit.Abstractions;
+
+namespace Marrow.Host.Tests.Fuzzing;
+
+/// <summary>Random damage to job files, run folders and what is inspected gives a clear answer, soon and in little memory. A long run: docs/fuzzing.md.</summary>
+public sealed class FuzzTests(ITestOutputHelper output)
+{
+    private static readonly string[] Yaml =
+    [
+        "model:", "adapter:", "data:", "training:", "output:", "method: bone", "r: 8", "&a", "*a", "<<: *a", "!!int", "!!python/object:os.system", "? ", "- ", ": ", "[", "]", "{", "}", "|\n", ">-\n", "---\n", "...\n", "\t", "#", "'", "\"", "~", "null", "yes", "0x1F", "1e309", ".nan", "%YAML 1.2\n", "x-own:",
+    ];
+
+    private static readonly FuzzTarget[] Parsers =
+    [
+        new("job file", () => [.. Jobs()], path => _ = JobFile.Load(path, ["training.seed=3"]).Given) { Words = Yaml },
+        new("run manifest", () => [Manifest()], path => _ = RunManifest.Read(path).Data) { Words = ["\"schema\"", "\"status\"", "\"base\"", "null"] },
+        new("inspected model folder", () => [ModelFolder()], Inspect) { TakesFolder = true, Head = 2000, Words = ["\"dtype\"", "\"shape\"", "\"model_type\"", "null"] },
+        new("inspected gguf file", () => [Gguf()], Inspect) { Head = 500 },
+    ];
+
+    public static TheoryData<string> Names => [.. Parsers.Select(p => p.Name)];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Fuzz(string parser) => FuzzRun.Of(Parsers.First(p => p.Name == parser), output);
+
+    // An inspection lists what is wrong; the first of it stands for all.
+    private static void Inspect(string path)
+    {
+        Inspection found = FileInspection.Of(path, values: true, default);
+        Assert.All(found.Problems, p => Assert.NotEmpty(p.Code));
+        if (found.Problems is [var first, ..])
+            throw new MarrowException(first.Code, first.Message);
+    }
+
+    private static IEnumerable<FuzzSeed> Jobs()
+    {
+        yield return FuzzSeed.Text(("job.yaml", Sample.Smallest));
+        yield return FuzzSeed.Text(("job.yaml", """
+            schema: marrow/job/v1
+            x-common: &common { r: 8 }
+            model:
+              path: models/base
+            adapter:
+              <<: *common
+              method: lora
+              lora_alpha: 16
+              target_modules: [q_proj, "v_proj"]
+            data:
+              train: train.jsonl
+              format: auto
+              max_length: 256
+            training:
+              epochs: 2
+              learning_rate: 2e-4
+              batch_size: 4
+            output:
+              dir: runs/first
+            """));
+    }
+
+    private static FuzzSeed Manifest() => FuzzSeed.Written(f => new RunManifest { Status = RunStatus.Completed, Steps = 3, Base = [new("model.safetensors", 10, "00")], StartedAt = DateTimeOffset.UnixEpoch }.Write(f["manifest.json"]));
+
+    private static FuzzSeed ModelFolder() => FuzzSeed.Written(f =>
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string file in Directory.GetFiles(TinyModel.Write(folder)))
+            File.Copy(file, f[Path.GetFileName(file)]);
+    });
+
+    private static FuzzSeed Gguf() => FuzzSeed.Written(f =>
+    {
+        var values = new GgufMetadata("m.gguf");
+        values.Set("general.architecture", "llama");
+        values.Set("llama.block_count", new GgufValue(GgufType.U32, 1L));
+        GgufWriter.Write(f["m.gguf"], values, [TensorToWrite.FromFloats("token_embd.weight", [4, 8], new float[32]), TensorToWrite.FromFloats("output_norm.weight", [8], new float[8])]);
+    });
+}

@@ -14,9 +14,9 @@ internal static class StepPerf
 
     public static int Run(string[] options)
     {
-        if (options is ["--one", var family, var name, var r, var threads, var steps, var weights])
+        if (options is ["--one", var family, var name, var r, var threads, var steps, .. var weights])
         {
-            Console.WriteLine(JsonSerializer.Serialize(StepRun.Measure(family, name, int.Parse(r, null), int.Parse(threads, null), int.Parse(steps, null), StepRun.TypeOf(weights))));
+            Console.WriteLine(JsonSerializer.Serialize(StepRun.Measure(family, name, int.Parse(r, null), int.Parse(threads, null), int.Parse(steps, null), StepRun.TypeOf(weights.FirstOrDefault() ?? "fp32"))));
             return 0;
         }
         if (After(options, "--weights") is { } type)
@@ -31,7 +31,7 @@ internal static class StepPerf
             List<StepFigures> ours = [], theirs = [];
             for (int round = 0; round < rounds; round++)
             {
-                ours.Add(JsonSerializer.Deserialize<StepFigures>(Output(Environment.ProcessPath!, ["step", "--one", model, method, $"{rank}", "2", "12", "fp32"]))!);
+                ours.Add(JsonSerializer.Deserialize<StepFigures>(Output(Environment.ProcessPath!, ["step", "--one", model, method, $"{rank}", "2", "12"]))!);
                 if (python is not null && (model == "llama" ? (method, rank) != ("lora", 35) : (method, rank) is ("lora", 16) or ("full", 0)))
                     theirs.Add(Peer(python, model, method));
             }
@@ -46,8 +46,8 @@ internal static class StepPerf
         int rounds = options.Contains("--quick") ? 1 : 3;
         string? only = After(options, "--only");
         string model = After(options, "--model") ?? "llama";
-        Console.WriteLine($"| method | fp32 tokens/s | {type} tokens/s | speed ratio | fp32 weights MiB | {type} weights MiB | weight ratio | fp32 peak MiB | {type} peak MiB | managed B/step |");
-        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
+        Console.WriteLine($"| method | fp32 tokens/s | {type} tokens/s | speed ratio | fp32 CPU ms/step | {type} CPU ms/step | fp32 weights MiB | {type} weights MiB | weight ratio | fp32 peak MiB | {type} peak MiB | managed B/step |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach ((string method, int rank) in Rows.Where(row => only is null ? row.Method != "full" : row.Method == only))
         {
             List<StepFigures> plain = [], blocks = [];
@@ -57,7 +57,7 @@ internal static class StepPerf
                     to.Add(JsonSerializer.Deserialize<StepFigures>(Output(Environment.ProcessPath!, ["step", "--one", model, method, $"{rank}", "2", "12", weights]))!);
             }
             StepFigures a = plain.MaxBy(f => f.TokensPerSecond)!, b = blocks.MaxBy(f => f.TokensPerSecond)!;
-            Console.WriteLine($"| {a.Method} | {a.TokensPerSecond:F0} | {b.TokensPerSecond:F0} | {b.TokensPerSecond / a.TokensPerSecond:F2} | {a.WeightMib:F1} | {b.WeightMib:F1} | {b.WeightMib / a.WeightMib:F2} "
+            Console.WriteLine($"| {a.Method} | {a.TokensPerSecond:F0} | {b.TokensPerSecond:F0} | {b.TokensPerSecond / a.TokensPerSecond:F2} | {plain.Min(f => f.CpuMilliseconds):F0} | {blocks.Min(f => f.CpuMilliseconds):F0} | {a.WeightMib:F1} | {b.WeightMib:F1} | {b.WeightMib / a.WeightMib:F2} "
                 + $"| {a.PeakMib:F0} | {b.PeakMib:F0} | {b.BytesPerStep} |");
         }
         return 0;

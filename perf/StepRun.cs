@@ -24,7 +24,8 @@ namespace Marrow.Perf;
 /// <param name="BytesPerStep">Managed bytes allocated by a steady step; null for a peer.</param>
 /// <param name="WkvShare">Time of the WKV operator alone, forward and backward in every layer, over the step's; null for other models.</param>
 /// <param name="WeightMib">The frozen weights in memory; null for a peer.</param>
-internal sealed record StepFigures(string Method, long Trainable, double Milliseconds, double TokensPerSecond, double PeakMib, double? PeakShare, long? BytesPerStep, double? WkvShare = null, double? WeightMib = null);
+/// <param name="CpuMilliseconds">The median processor time of an optimizer step, which other programs on the machine change little; null for a peer.</param>
+internal sealed record StepFigures(string Method, long Trainable, double Milliseconds, double TokensPerSecond, double PeakMib, double? PeakShare, long? BytesPerStep, double? WkvShare = null, double? WeightMib = null, double? CpuMilliseconds = null);
 
 /// <summary>The training step of the shapes of perf/README.md, through the same Trainer as every job.</summary>
 internal static class StepRun
@@ -40,12 +41,13 @@ internal static class StepRun
         using FineTuning tuning = Tune(model, method, r);
         TokenDataset data = RandomTokens(Vocabulary, Batch, Length);
         using var trainer = new Trainer(model, tuning.Parameters, data, new TrainingOptions { MaxSteps = int.MaxValue, BatchSize = Batch });
-        List<double> milliseconds = [], shares = [];
+        List<double> milliseconds = [], shares = [], busy = [];
         long bytes = 0;
         for (int step = 0; step < WarmUp + steps; step++)
         {
             double peak = 1e9 * FmaPeak.AllCores(device.Pool);
             long before = GC.GetAllocatedBytesForCurrentThread();
+            TimeSpan used = Environment.CpuUsage.TotalTime;
             long start = Stopwatch.GetTimestamp();
             StepReport report = trainer.RunStep();
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -53,11 +55,12 @@ internal static class StepRun
             if (step < WarmUp)
                 continue;
             milliseconds.Add(1000 * seconds);
+            busy.Add((Environment.CpuUsage.TotalTime - used).TotalMilliseconds);
             shares.Add(report.Flops / seconds / peak);
         }
         double median = Median(milliseconds);
         return new StepFigures(method == "full" ? method : $"{method} r={r}", tuning.Parameters.Count, median, Batch * Length * 1000 / median,
-            Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0, Median(shares), bytes, config is RwkvConfig rwkv ? WkvPerf.Milliseconds(device, rwkv, Batch, Length) / median : null, weightMib);
+            Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0, Median(shares), bytes, config is RwkvConfig rwkv ? WkvPerf.Milliseconds(device, rwkv, Batch, Length) / median : null, weightMib, Median(busy));
     }
 
     /// <summary>The type of frozen weights by the name that options have for it.</summary>

@@ -18,7 +18,7 @@ namespace Marrow.Perf;
 /// </summary>
 internal static class ConvertPerf
 {
-    private const int Rounds = 5;
+    private const int Rounds = 5, PeerRounds = 3;
 
     private static readonly byte[] Values = Normal(1 << 20);
 
@@ -26,15 +26,15 @@ internal static class ConvertPerf
     {
         double gigabytes = After(options, "--gigabytes") is { } text ? double.Parse(text, CultureInfo.InvariantCulture) : 1;
         string parent = After(options, "--folder") ?? Path.GetTempPath();
-        if (new DriveInfo(Path.GetFullPath(parent)).AvailableFreeSpace < 3 * gigabytes * 1e9)
+        if (new DriveInfo(Path.GetFullPath(parent)).AvailableFreeSpace < 4 * gigabytes * 1e9)
         {
-            Console.Error.WriteLine($"{parent} has less than {3 * gigabytes} GB free; choose another --folder, or fewer --gigabytes");
+            Console.Error.WriteLine($"{parent} has less than {4 * gigabytes} GB free; choose another --folder, or fewer --gigabytes");
             return 2;
         }
         string folder = Directory.CreateDirectory(Path.Combine(parent, $"marrow-perf-{Guid.NewGuid():N}")).FullName;
         try
         {
-            Measure(folder, gigabytes, options.Contains("--no-quantize") ? [] : ["Q8_0", "Q4_0", "Q6_K", "Q4_K_M"]);
+            Measure(folder, gigabytes, options.Contains("--no-quantize") ? [] : ["Q8_0", "Q4_0", "Q6_K", "Q4_K_M"], After(options, "--peer"));
             return 0;
         }
         finally
@@ -43,7 +43,7 @@ internal static class ConvertPerf
         }
     }
 
-    private static void Measure(string folder, double gigabytes, string[] types)
+    private static void Measure(string folder, double gigabytes, string[] types, string? python)
     {
         string model = Path.Combine(folder, "model"), target = Path.Combine(folder, "target.gguf");
         long weights = WriteModel(model, gigabytes);
@@ -64,6 +64,45 @@ internal static class ConvertPerf
         Print("safetensors to GGUF, same types", same, weights, copies.Min());
         foreach (string type in types.Where(t => BlockFormats.Of(GgufFileType.All.First(f => f.Name == t).Main).Encode is not null))
             Print(type, Convert(model, target, GgufFileType.Parse(type)), weights, null);
+        if (python is not null)
+            Compare(folder, model, types, weights, python);
+    }
+
+    /// <summary>GGUF to GGUF here and by llama.cpp, in turn on the same cores, both until the bytes are on the disk.</summary>
+    private static void Compare(string folder, string model, string[] types, long weights, string python)
+    {
+        string source = Path.Combine(folder, "source.gguf"), target = Path.Combine(folder, "target.gguf");
+        using (ModelFolder opened = ModelFolder.Open(model))
+            ModelConversion.Write(source, ModelKind.Gguf, SourceModel.Of(opened));
+        Console.WriteLine();
+        Console.WriteLine("| GGUF to GGUF | s | llama.cpp, s | as fast as llama.cpp | M weights/s | peak memory, MB |");
+        Console.WriteLine("|---|---|---|---|---|---|");
+        foreach (string type in types)
+        {
+            List<double> peer = [];
+            Figures best = default;
+            for (int round = 0; round < PeerRounds; round++)
+            {
+                Figures figures = Convert(source, target, GgufFileType.Parse(type));
+                best = round == 0 || figures.Seconds < best.Seconds ? figures : best;
+                Sync();
+                peer.Add(Quantise(python, source, target, GgufFileType.Parse(type).Number));
+                File.Delete(target);
+            }
+            Console.WriteLine(Line($"| {type} | {best.Seconds:F2} | {peer.Min():F2} | {peer.Min() / best.Seconds:F2} × | {weights / best.Seconds / 1e6:F0} | {best.Memory:F0} |"));
+        }
+    }
+
+    private static double Quantise(string python, string source, string target, int type)
+    {
+        string script = Path.Combine("perf", "peers", "llama_quantize.py"), library = Path.Combine("tests", "LlamaCpp", "node_modules", "@node-llama-cpp", "linux-x64", "bins", "linux-x64");
+        var start = new ProcessStartInfo(python, [script, library, source, target, Line($"{type}"), Line($"{Environment.ProcessorCount}")]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using Process process = Process.Start(start)!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string[] lines = process.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        process.WaitForExit();
+        return process.ExitCode == 0 ? double.Parse(lines[^1], CultureInfo.InvariantCulture)
+            : throw new InvalidOperationException($"{script} ended with {process.ExitCode}: {errors.Result}");
     }
 
     private static Figures Convert(string model, string target, GgufFileType? type)

@@ -26,7 +26,7 @@ switch (args.Length > 0 ? args[0] : "")
             usage: dotnet run -c Release --project perf -- COMMAND
               gemm [--json] [--only TEXT]
               blocks [--only TEXT]
-              convert [--gigabytes N] [--folder PATH] [--no-quantize]
+              convert [--gigabytes N] [--folder PATH] [--no-quantize] [--peer PYTHON]
               machine [--json]
               step [--model llama|rwkv7|rwkv6] [--quick] [--only METHOD] [--peer PYTHON | --weights q8_0|q4_k|nf4|bf16]
               length [--model rwkv7|rwkv6]

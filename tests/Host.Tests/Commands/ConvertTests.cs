@@ -13,7 +13,7 @@ public class ConvertTests
     [InlineData("llama", "a/m", "a/m.gguf", "b/m", "b/m.gguf")]
     [InlineData("llama", "a/m", "b/m.safetensors")]
     [InlineData("rwkv7", "a/m.pth", "a/m.gguf", "b/m.pth", "b/m.gguf")]
-    [InlineData("rwkv7", "a/m.safetensors", "a/m", "b/m.safetensors", "b/m")]
+    [InlineData("rwkv7", "a/m.safetensors", "a/m.gguf", "b/m.safetensors", "b/m.gguf")]
     [InlineData("rwkv6", "a/m.pth", "a/m.gguf", "b/m.pth", "b/m.gguf")]
     public void A_model_comes_back_byte_for_byte(string family, params string[] path)
     {

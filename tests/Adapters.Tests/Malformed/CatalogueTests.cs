@@ -49,10 +49,10 @@ public sealed class CatalogueTests : IDisposable
         Fitting(fixture, "outputs of another size", "AC008", Peft[0], (Module + "lora_B.weight", [5, 2])),
         Fitting(fixture, "a module that the base has not", "AC007", (Module.Replace("k_proj", "z_proj", StringComparison.Ordinal) + "lora_A.weight", [2, 24]), (Module.Replace("k_proj", "z_proj", StringComparison.Ordinal) + "lora_B.weight", [4, 2])),
         new(84, "DoRA to GGUF", "AC004", ".", f => WritePeft(f, """{"peft_type":"LORA","r":2,"lora_alpha":2,"use_dora":true,"target_modules":["k_proj"]}""", [.. Peft, (Module + "lora_magnitude_vector", [4])]), path => ToGguf(path, fixture!)),
-        new(84, "biases to GGUF", "AC005", ".", f => WritePeft(f, """{"peft_type":"LORA","r":2,"lora_alpha":2,"bias":"all","target_modules":["k_proj"]}""", [.. Peft, ("base_model.model.model.layers.0.self_attn.k_proj.bias", [4])]), path => ToGguf(path, fixture!)),
+        new(84, "a norm trained whole to GGUF", "AC005", ".", f => WritePeft(f, """{"peft_type":"LORA","r":2,"lora_alpha":2,"target_modules":["k_proj"],"modules_to_save":["norm"]}""", [.. Peft, ("base_model.model.model.norm.weight", [24])]), path => ToGguf(path, fixture!)),
     ];
 
-    private readonly AdapterFixture _fixture = new(d => TinyLlama.Create(d, TinyLlama.Config(bias: true)));
+    private readonly AdapterFixture _fixture = new("llama");
 
     public static TheoryData<int, string> Rows()
     {

@@ -1,4 +1,3 @@
-using System.Text;
 using Marrow.Formats.Gguf;
 using Marrow.Formats.Tests.Gguf;
 using static Marrow.Formats.Tests.Gguf.RawGguf;
@@ -93,9 +92,6 @@ internal static class GgufCases
         Row(45, "name of 64 bytes", "GG023", () => new RawGguf { Data = 64 }.Tensor(new string('n', 64), 0, 0, 4).Bytes()),
         Row(45, "empty name", "GG023", () => new RawGguf { Data = 64 }.Tensor("", 0, 0, 4).Bytes()),
         Row(45, "name no UTF-8", "GG023", () => new RawGguf { Data = 64 }.RawTensor([.. UInt64(1), 0xFF, .. UInt32(1), .. UInt64(4), .. UInt32(0), .. UInt64(0)]).Bytes()),
-        Row(85, "LFS pointer", "IO004", () => Encoding.ASCII.GetBytes("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")),
-        Row(85, "empty", "IO002", () => []),
-        Row(87, "web page", "IO006", () => "\n<!DOCTYPE html><html></html>"u8.ToArray()),
         MalformedCase.Of(27, "cut at every byte", "GG021", "malformed.gguf", GgufMalformedTests.Small, CutEverywhere),
         MalformedCase.Of(46, "NaN in a block's scale", "GG024", "malformed.gguf", () => Scaled(Half.NaN), FindFault),
         MalformedCase.Of(46, "infinity in a block's scale", "GG024", "malformed.gguf", () => Scaled(Half.NegativeInfinity), FindFault),

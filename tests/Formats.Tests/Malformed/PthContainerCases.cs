@@ -27,8 +27,6 @@ internal static class PthContainerCases
             Row(56, "tar", "PT001", () => tar),
             Row(56, "pickle of protocol 0", "PT001", () => "cos\nsystem\n(S'x'\ntR."u8.ToArray()),
             Row(56, "safetensors", "PT001", () => "\u0002\0\0\0\0\0\0\0{}"u8.ToArray()),
-            Row(85, "LFS pointer", "IO004", () => "version https://git-lfs.github.com/spec/v1\n"u8.ToArray()),
-            Row(87, "web page", "IO006", () => "<!DOCTYPE html><html>"u8.ToArray()),
             Row(57, "zip: first bytes only", "PT002", () => "PK\u0003\u0004"u8.ToArray()),
             Row(57, "zip: no end record", "PT002", () => whole[..^22]),
             Row(57, "zip: end record cut", "PT002", () => whole[..^1]),

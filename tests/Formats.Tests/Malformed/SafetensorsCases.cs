@@ -72,8 +72,6 @@ internal static class SafetensorsCases
         Row(18, "{} and a byte", "ST017", () => RawSafetensors.Of("{}", 1)),
         Row(19, "F4 [3]", "ST018", () => RawSafetensors.Of($"{{{RawSafetensors.Entry("x", "F4", "[3]", "[0,2]")}}}", 2)),
         Row(19, "F6 [2]", "ST018", () => RawSafetensors.Of($"{{{RawSafetensors.Entry("x", "F6_E2M3", "[2]", "[0,1]")}}}", 1)),
-        Row(85, "LFS pointer", "IO004", () => Encoding.ASCII.GetBytes("version https://git-lfs.github.com/spec/v1\n")),
-        Row(87, "web page", "IO006", () => Encoding.ASCII.GetBytes("<!DOCTYPE html><html>")),
         .. ((string[])["[-1]", "[1.5]", "[\"2\"]", "[1e3]", "[18446744073709551616]", "[[1]]", "[null]", "2", "{}", "[1.0]"])
             .Select(shape => Row(12, $"shape {shape}", "ST011", () => RawSafetensors.Of($"{{{RawSafetensors.Entry("x", "U8", shape, "[0,1]")}}}", 1))),
     ];

@@ -1,3 +1,4 @@
+using Marrow.Engine.Training;
 using Marrow.Formats;
 using Marrow.Formats.Conversion;
 using Marrow.Formats.HuggingFace;
@@ -20,10 +21,15 @@ public sealed class FuzzTests(ITestOutputHelper output)
         "model:", "adapter:", "data:", "training:", "output:", "method: bone", "r: 8", "&a", "*a", "<<: *a", "!!int", "!!python/object:os.system", "? ", "- ", ": ", "[", "]", "{", "}", "|\n", ">-\n", "---\n", "...\n", "\t", "#", "'", "\"", "~", "null", "yes", "0x1F", "1e309", ".nan", "%YAML 1.2\n", "x-own:",
     ];
 
+    private const string Metrics = "{\"step\":1,\"loss\":2.5,\"grad_norm\":0.1,\"learning_rate\":0.001,\"tokens\":30,\"tokens_per_second\":10.5}\n{\"step\":1,\"eval_loss\":2.25}\n{\"step\":3,\"loss\":2}\n{\"st";
+    private const string State = """{"format": "marrow/checkpoint/v1", "step": 3, "epoch": 0, "position": 2, "eval_loss": 1.5, "best_eval_loss": null, "tensors_sha256": "00", "run": {"job": "ab", "seed": "3"}}""";
+
     private static readonly FuzzTarget[] Parsers =
     [
         new("job file", () => [.. Jobs()], path => _ = JobFile.Load(path, ["training.seed=3"]).Given) { Words = Yaml },
         new("run manifest", () => [Manifest()], path => _ = RunManifest.Read(path).Data) { Words = ["\"schema\"", "\"status\"", "\"base\"", "null"] },
+        new("metrics log", () => [FuzzSeed.Text(("metrics.jsonl", Metrics))], path => MetricsLog.Open(path, 2).Dispose()) { Words = ["\"step\"", "\"loss\"", "\"eval_loss\"", "null", "\n"] },
+        new("checkpoint state", () => [FuzzSeed.Text(("state.json", State))], path => _ = TrainingCheckpoint.ReadState(path).Step) { TakesFolder = true, Words = ["\"step\"", "\"run\"", "null"] },
         new("inspected model folder", () => [Folder()], Inspect) { TakesFolder = true, Head = 2000, Words = ["\"dtype\"", "\"shape\"", "\"model_type\"", "null"] },
         new("inspected gguf file", () => [Gguf()], Inspect) { Head = 500 },
     ];

@@ -21,28 +21,41 @@ public static class AtomicFile
     /// taken first, so that a disk without it is told at once.
     /// </summary>
     /// <exception cref="MarrowException">IO008 the file cannot be written; IO009 a folder stands at the path.</exception>
-    public static void Write(string path, Action<Stream> write, long expectedBytes = 0)
+    public static void Write(string path, Action<Stream> write, long expectedBytes = 0) => WriteAll([new(path, write, expectedBytes)]);
+
+    /// <summary>Writes several files as <see cref="Write"/> does one. None appears before all are on the disk; then they do in the given order.</summary>
+    /// <exception cref="MarrowException">IO008 a file cannot be written; IO009 a folder stands at its path.</exception>
+    internal static void WriteAll(IReadOnlyList<FileToWrite> files)
     {
-        string full = Path.GetFullPath(path);
-        if (Directory.Exists(full))
-            throw new MarrowException("IO009", $"{path}: a folder stands where the file should be written; choose another name [IO009]");
-        string temporary = TemporaryPath(full);
+        string path = "";
+        List<(string Path, string Temporary, string Full)> written = [];
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(full)!);
-            using (FileStream stream = new(temporary, new FileStreamOptions
+            foreach (FileToWrite file in files)
             {
-                Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 1 << 16, PreallocationSize = expectedBytes,
-            }))
-            {
-                write(expectedBytes >= EarlyWriteback.Least ? new EarlyWriteback(stream) : stream);
+                path = file.Path;
+                string full = Path.GetFullPath(path);
+                if (Directory.Exists(full))
+                    throw new MarrowException("IO009", $"{path}: a folder stands where the file should be written; choose another name [IO009]");
+                written.Add((path, TemporaryPath(full), full));
+                Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+                using FileStream stream = new(written[^1].Temporary, new FileStreamOptions
+                {
+                    Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 1 << 16, PreallocationSize = file.ExpectedBytes,
+                });
+                file.Write(file.ExpectedBytes >= EarlyWriteback.Least ? new EarlyWriteback(stream) : stream);
                 stream.Flush(flushToDisk: true);
             }
-            File.Move(temporary, full, overwrite: true);
+            foreach ((string target, string temporary, string full) in written)
+            {
+                path = target;
+                File.Move(temporary, full, overwrite: true);
+            }
         }
         catch (Exception e)
         {
-            Remove(temporary);
+            foreach ((string _, string temporary, string _) in written)
+                Remove(temporary);
             if (e is IOException or UnauthorizedAccessException || IsTooLarge(e))
                 throw CannotWrite(path, e);
             throw;
@@ -94,3 +107,9 @@ public static class AtomicFile
         }
     }
 }
+
+/// <summary>One of several files that appear together.</summary>
+/// <param name="Path">Its path.</param>
+/// <param name="Write">Puts its content into a stream.</param>
+/// <param name="ExpectedBytes">Its size, for which space is taken first; 0 where it is not known.</param>
+internal readonly record struct FileToWrite(string Path, Action<Stream> Write, long ExpectedBytes);

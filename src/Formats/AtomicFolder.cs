@@ -51,6 +51,9 @@ public static partial class AtomicFolder
             Remove(fresh);
             if (e is IOException or UnauthorizedAccessException)
                 throw AtomicFile.CannotWrite(path, e);
+            // A file within told of the folder's temporary name, which is gone now.
+            if (e is MarrowException { Code: "IO008", InnerException: { } cause })
+                throw AtomicFile.CannotWrite(path, cause);
             throw;
         }
     }

@@ -11,7 +11,7 @@ internal static class ScaleFolding
         switch (kind.Scales)
         {
             case ScaleForm.EachLayer:
-                return (kind.KeepsScales ? layers : [.. layers.Select(l => To(l, wanted ?? PlainOf(l)))], 0);
+                return (kind.KeepsScales && wanted is null ? layers : [.. layers.Select(l => To(l, wanted ?? PlainOf(l)))], 0);
             case ScaleForm.OneAlpha:
                 double alpha = wanted ?? Common(layers.Select(l => l.Scale.PlainAlpha(l.Rank)), layers[0].Rank);
                 return ([.. layers.Select(l => To(l, alpha))], alpha);

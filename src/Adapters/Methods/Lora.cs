@@ -124,7 +124,7 @@ public record LoraConfig : AdapterConfig
                 return AdapterInit.Default;
             case var other:
                 throw document.Json.Error("PF005", "init_lora_weights", $"is {Echo.Name(other)}: such an adapter belongs to a changed base model, "
-                    + "which is not supported yet; convert it to plain LoRA with PEFT (path_initial_model_for_weight_conversion)");
+                    + "and computes wrongly on the plain one; make it plain LoRA first, with its start (marrow convert ADAPTER OUT --to peft --init START, the untrained adapter's folder)");
         }
     }
 }

@@ -100,6 +100,7 @@ public static class ModelConversion
             PlainPlan.RequireUsualNorms(path, rwkv);
         else
             run.Warnings.Add($"{Path.GetFileName(path)} holds the weights alone: whoever reads it needs the model's config.json and tokenizer beside it");
+        WarnOfTokenizer(path, model, run);
         run.Plan(PlainPlan.Of(model, run.Options.StoreAs, naming: null));
         AtomicFile.RemoveLeftovers(path);
         SafetensorsWriter.Write(path, run.Tensors);
@@ -128,9 +129,16 @@ public static class ModelConversion
         if (model.Config is not RwkvConfig rwkv)
             throw new MarrowException("CV001", $"{path}: only RWKV models are .pth files, and this is a {model.Config.ModelType} model; write a folder, a .safetensors or a .gguf file [CV001]");
         PlainPlan.RequireUsualNorms(path, rwkv);
+        WarnOfTokenizer(path, model, run);
         run.Plan(PlainPlan.Of(model, run.Options.StoreAs, naming: null));
         AtomicFile.RemoveLeftovers(path);
         PthWriter.Write(path, run.Tensors);
         run.Finish([path], () => PthFile.Open(path));
+    }
+
+    private static void WarnOfTokenizer(string path, SourceModel model, ConversionRun run)
+    {
+        if (model.Config is RwkvConfig && (model.Tokenizer?.Present.Any() == true || model.GgufValues?.Has(TokenizerKeys.Model) == true))
+            run.Warnings.Add($"{Path.GetFileName(path)} holds the weights alone: the tokenizer stays behind; keep its files beside it");
     }
 }

@@ -18,7 +18,7 @@ internal static class OutputTarget
             if (Directory.Exists(path))
                 throw new MarrowException("IO009", $"{path}: a folder stands where the file should be written; choose another name [IO009]");
             if (File.Exists(path) && !overwrite)
-                throw new MarrowException("IO009", $"{path}: there is a file already; choose another name, or allow it to be overwritten [IO009]");
+                throw new MarrowException("IO009", $"{path}: there is a file already; choose another name, or allow it to be overwritten (--overwrite) [IO009]");
             return;
         }
         if (File.Exists(path))
@@ -26,7 +26,7 @@ internal static class OutputTarget
         if (!Directory.Exists(path) || !Directory.EnumerateFileSystemEntries(path).Any())
             return;
         if (!overwrite)
-            throw new MarrowException("IO009", $"{path}: there is a folder already; choose another name, or allow it to be overwritten [IO009]");
+            throw new MarrowException("IO009", $"{path}: there is a folder already; choose another name, or allow it to be overwritten (--overwrite) [IO009]");
         // The whole folder is replaced, so it must be a model's and nothing more.
         if (Directory.EnumerateDirectories(path).FirstOrDefault() is { } inner)
             throw new MarrowException("IO009", $"{path}: holds more than a model ('{Echo.Name(Path.GetFileName(inner))}'), and all of it would be replaced; choose another name [IO009]");

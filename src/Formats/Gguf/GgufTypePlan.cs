@@ -80,7 +80,7 @@ public sealed class GgufTypePlan
             return (wanted, null);
         DType instead = Narrower(wanted);
         instead = Fits(instead, row) ? instead : DType.F16;
-        return (instead, string.Create(CultureInfo.InvariantCulture, $"tensor '{Echo.Name(tensor.Name)}': rows of {row} elements are not whole blocks of {wanted} ({BlockFormats.Of(wanted).Elements}), so it is stored as {instead}"));
+        return (instead, string.Create(CultureInfo.InvariantCulture, $"rows of {row} elements are not whole blocks of {wanted} ({BlockFormats.Of(wanted).Elements}), so it is stored as {instead}"));
     }
 
     private DType Mix(string name, long row, IReadOnlyList<long> shape)

@@ -25,12 +25,12 @@ public static class GgufWriter
     public static void Write(string path, GgufMetadata values, IReadOnlyList<TensorToWrite> tensors)
     {
         Piece[] pieces = Measure(path, tensors);
-        WriteFile(path, Complete(values, tensors), pieces, AlignmentOf(path, values));
+        AtomicFile.WriteAll([FileOf(path, Complete(values, tensors), pieces, AlignmentOf(path, values))]);
     }
 
     /// <summary>
     /// Writes a model as files "{prefix}-00001-of-000NN.gguf" of at most <paramref name="maxBytes"/> bytes of tensors each (a larger tensor has
-    /// one of its own), or as "{prefix}.gguf" where one file holds all. The first file, which opens the others, is written last.
+    /// one of its own), or as "{prefix}.gguf" where one file holds all. They appear once all are written, the first, which opens the others, as the last.
     /// </summary>
     /// <returns>The files, in order.</returns>
     /// <exception cref="MarrowException">GS004 more than 65535 files; otherwise as <see cref="Write"/>.</exception>
@@ -44,19 +44,22 @@ public static class GgufWriter
             throw new ModelFileException("GS004", prefix, $"{parts.Count} files would be needed, but a model can be split into at most {GgufSplit.MostParts}; allow larger files");
         if (parts.Count == 1)
         {
-            WriteFile($"{prefix}.gguf", Complete(values, tensors), pieces, alignment);
+            AtomicFile.WriteAll([FileOf($"{prefix}.gguf", Complete(values, tensors), pieces, alignment)]);
             return [$"{prefix}.gguf"];
         }
         string[] paths = [.. Enumerable.Range(0, parts.Count).Select(i => GgufSplit.NameOf(prefix, i, parts.Count))];
+        List<FileToWrite> files = [];
         for (int i = parts.Count - 1; i >= 0; i--)
         {
+            AtomicFile.RemoveLeftovers(paths[i]);
             List<KeyValuePair<string, GgufValue>> own = i == 0 ? Complete(values, tensors)
                 : [.. values.Values.Where(v => v.Key == GgufHeader.AlignmentKey)];
             own.Add(new(GgufSplit.NumberKey, new(GgufType.U16, (long)i)));
             own.Add(new(GgufSplit.CountKey, new(GgufType.U16, (long)parts.Count)));
             own.Add(new(GgufSplit.TensorsKey, new(GgufType.I32, (long)tensors.Count)));
-            WriteFile(paths[i], own, parts[i], alignment);
+            files.Add(FileOf(paths[i], own, parts[i], alignment));
         }
+        AtomicFile.WriteAll(files);
         return paths;
     }
 
@@ -138,9 +141,9 @@ public static class GgufWriter
         return new Piece(tensor, name, sizes, tensor.DType.Bytes((long)count));
     }
 
-    private static void WriteFile(string path, List<KeyValuePair<string, GgufValue>> values, IReadOnlyList<Piece> pieces, long alignment)
+    private static FileToWrite FileOf(string path, List<KeyValuePair<string, GgufValue>> values, IReadOnlyList<Piece> pieces, long alignment)
     {
-        using MemoryStream header = new();
+        MemoryStream header = new();
         GgufOutput output = new(header, path);
         header.Write("GGUF"u8);
         output.UInt32(3);
@@ -159,7 +162,7 @@ public static class GgufWriter
             output.UInt64((ulong)offset);
             offset = GgufLayout.Pad(checked(offset + piece.Bytes), alignment);
         }
-        AtomicFile.Write(path, stream =>
+        return new FileToWrite(path, stream =>
         {
             header.WriteTo(stream);
             byte[] zeros = new byte[alignment];

@@ -20,6 +20,8 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
     /// <exception cref="ModelFileException">GA001 … GA005: the model is of a kind that is not supported, or the file is damaged.</exception>
     internal static (ModelConfig Config, ModelWeights Weights) OfModel(ModelWeights weights, GgufFile file)
     {
+        if (file.Tensors.Count == 0)
+            throw new ModelFileException("GA001", file.Path, "holds metadata and a vocabulary, but no weights; give the GGUF file of a whole model");
         GgufArchitecture architecture = GgufArchitectures.Of(file.Values);
         ModelConfig config = architecture.ReadConfig(file, file.Values);
         return (config, weights with { Tensors = architecture.Official(file, config) });

@@ -37,7 +37,7 @@ internal static class ConvertCommand
             if (toAdapter)
                 changes.Run(parse, context, source, target, wanted, isAdapter, parse.GetValue(overwrite), stopping);
             else
-                models.Run(parse, context, source, target, wanted is null ? ModelConversion.KindOf(target) : (ModelKind)Array.IndexOf(ModelConverter.Kinds, wanted), parse.GetValue(overwrite), stopping);
+                models.Run(parse, context, source, target, wanted is null ? ModelConverter.KindOf(target) : (ModelKind)Array.IndexOf(ModelConverter.Kinds, wanted), parse.GetValue(overwrite), stopping);
             return Task.FromResult(ExitCode.Done);
         }));
         return new CliCommand(command, "marrow convert models/llama models/llama.gguf", "marrow convert models/llama models/llama-q4.gguf --store-as q4_k_m --verify",

@@ -11,7 +11,7 @@ internal static class InspectCommand
 {
     public static CliCommand Create()
     {
-        var path = new Argument<string>("PATH") { Description = "A model or an adapter (folder or file), or any .safetensors or .pth file" };
+        var path = new Argument<string>("PATH") { Description = "A model or an adapter (folder or file), or any .safetensors, .gguf or .pth file" };
         var all = new Option<bool>("--all") { Description = "List every tensor, not one line for each kind" };
         var values = new Option<bool>("--values") { Description = "Read every value: statistics of each tensor, NaN and infinity" };
         var command = new Command("inspect", "Show what a file or folder holds, and check it") { path, all, values };

@@ -30,11 +30,11 @@ internal static class MergeCommand
         var model = new ModelOptions(command, adapterRequired: true);
         command.Options.Add(to);
         command.Options.Add(storeAs);
-        command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, _) =>
+        command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) =>
         {
             string path = parse.GetRequiredValue(to);
-            ModelKind kind = ModelConversion.KindOf(path);
-            ConversionOptions options = ModelConverter.Types(kind, parse.GetValue(storeAs)) with { AllowRequantize = true };
+            ModelKind kind = ModelConverter.KindOf(path);
+            ConversionOptions options = ModelConverter.Types(kind, parse.GetValue(storeAs)) with { AllowRequantize = true, Cancellation = stopping };
             string proof = kind == ModelKind.HuggingFace ? Path.Combine(path, CertificateName) : Path.ChangeExtension(path, CertificateName);
             if (new[] { path, proof }.FirstOrDefault(Path.Exists) is { } taken)
                 throw new MarrowException("CL005", $"--out: {Echo.Name(taken, 300)} exists already; choose another name");
@@ -42,6 +42,7 @@ internal static class MergeCommand
             // The certificate's logits are to show what merging does, not what narrow activations do.
             using LoadedModel loaded = LoadedModel.Open(choice.Activations == "auto" ? choice with { Activations = "fp32" } : choice, context.Get<DeviceOpener>());
             MergeCertificate certificate = loaded.Adapted!.Merge(TokenList.Batch(Probe(loaded)));
+            stopping.ThrowIfCancellationRequested();
             ConversionReport report = ModelFolderWriter.Write(path, kind, loaded.Model, loaded.Folder, options);
             foreach (string warning in report.Warnings)
                 context.Errors.WriteLine($"marrow: warning: {warning}");

@@ -25,7 +25,7 @@ internal sealed class AdapterConverter
     private readonly Option<bool> allowError = new("--allow-error") { Description = "Write an approximation also where its relative error is above 10%" };
     private readonly Option<string[]> add = new("--add") { Description = "Another adapter to combine with IN, with its weight: path=0.5 (1 where not given)", HelpName = "path", AllowMultipleArgumentsPerToken = false };
     private readonly Option<double> weight = new("--weight") { Description = "Weight of IN", DefaultValueFactory = _ => 1 };
-    private readonly Option<string> combine = new("--combine") { Description = "How adapters are combined, as PEFT does it; cat is the exact sum", DefaultValueFactory = _ => "cat" };
+    private readonly Option<string> combine = new("--combine") { Description = $"How adapters are combined, as PEFT does it: {string.Join(", ", Methods.Keys)}; cat is the exact sum", HelpName = "method", DefaultValueFactory = _ => "cat" };
     private readonly Option<double?> density = new("--density") { Description = "Part of the values that ties, dare and magnitude_prune keep" };
     private readonly Option<string> others = new("--others") { Description = "What becomes of norms, embeddings and others that differ too, where IN is a tuned model: refuse, skip, or save them whole", DefaultValueFactory = _ => "refuse" };
     private readonly Option<ulong> seed = new("--seed") { Description = "Seed of dare's choice" };
@@ -72,6 +72,7 @@ internal sealed class AdapterConverter
 
     private AdapterConversionReport Convert(ParseResult parse, string source, string target, AdapterKind kind, ModelFolder? folder, int? most, CancellationToken stopping)
     {
+        RefuseIdle(parse);
         double? given = parse.GetValue(alpha);
         AdapterInput[] inputs = [new AdapterInput(source, parse.GetValue(weight)) { Alpha = AlphaFor(source, given), Initial = parse.GetValue(init) }, .. (parse.GetValue(add) ?? []).Select(a => Other(a, given))];
         if (given is not null && inputs.All(i => i.Alpha is null))
@@ -87,6 +88,21 @@ internal sealed class AdapterConverter
             Approximate = parse.GetValue(approximate) ? new LowRankLimit(most!.Value) { AllowError = parse.GetValue(allowError) } : null,
             Combination = new Combination { Method = Methods[parse.GetValue(combine)!], Density = parse.GetValue(density), Seed = parse.GetValue(seed), Rank = most },
         }, stopping);
+    }
+
+    /// <summary>What is given and would be passed over is a mistake.</summary>
+    private void RefuseIdle(ParseResult parse)
+    {
+        bool Given(Option option) => parse.GetResult(option) is { Implicit: false };
+        bool approximates = parse.GetValue(approximate), combines = Given(add);
+        if (Given(others))
+            throw new MarrowException("CL010", $"{others.Name} is about tuned models, and IN is an adapter; leave it out");
+        if (!combines && new Option[] { combine, density, seed }.FirstOrDefault(Given) is { } several)
+            throw new MarrowException("CL012", $"{several.Name} is about several adapters; name another (--add path=0.5), or leave it out");
+        if (!approximates && Given(allowError))
+            throw new MarrowException("CL012", $"{allowError.Name} is about --approximate; give both, or leave it out");
+        if (!approximates && Given(rank) && !(combines && parse.GetValue(combine)!.EndsWith("svd", StringComparison.Ordinal)))
+            throw new MarrowException("CL012", $"{rank.Name} is that of --approximate, or of a --combine that ends in svd; give one of these, or leave it out");
     }
 
     private AdapterConversionReport Extract(ParseResult parse, string source, string target, AdapterKind kind, ModelFolder? folder, int? most, CancellationToken stopping)
@@ -122,11 +138,14 @@ internal sealed class AdapterConverter
     }
 
     // A folder is PEFT's.
-    private static AdapterKind KindOf(string target) => Path.GetExtension(target).ToLowerInvariant() switch
+    private static AdapterKind KindOf(string target)
     {
-        "" => AdapterKinds.Find("peft"),
-        var ending => AdapterKinds.All.FirstOrDefault(k => k.Ending == ending) ?? AdapterKinds.Find("peft"),
-    };
+        string ending = Path.GetExtension(target);
+        if (AdapterKinds.All.FirstOrDefault(k => k.Ending is { } own && own.Equals(ending, StringComparison.OrdinalIgnoreCase)) is { } kind)
+            return kind;
+        OutputEnding.RequireFolder(target, AdapterKinds.All.Select(k => k.Ending).OfType<string>(), "peft");
+        return AdapterKinds.Find("peft");
+    }
 
     private static void Write(TextWriter output, AdapterConversionReport report)
     {

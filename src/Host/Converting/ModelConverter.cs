@@ -78,6 +78,16 @@ internal sealed class ModelConverter
         }, output => Write(output, report, seconds));
     }
 
+    /// <summary>The kind that OUT's name means.</summary>
+    /// <exception cref="MarrowException">CL012 its ending is mistyped, or another program's.</exception>
+    public static ModelKind KindOf(string target)
+    {
+        ModelKind kind = ModelConversion.KindOf(target);
+        if (kind == ModelKind.HuggingFace)
+            OutputEnding.RequireFolder(target, [".gguf", ".safetensors", ".pth"], "hf");
+        return kind;
+    }
+
     /// <summary>What --store-as means: plain types for every kind, file types for GGUF.</summary>
     /// <exception cref="MarrowException">CL008 a type that the kind does not have; GG025, GG026 no file type, or one that is not written.</exception>
     public static ConversionOptions Types(ModelKind kind, string? name)
@@ -111,8 +121,8 @@ internal sealed class ModelConverter
             string kept = group.All(t => t.Exact) ? group.Key.From == group.Key.To ? "copied" : "exact" : error is { } worst ? $"relative error up to {Number(worst)}" : "rounded";
             output.WriteLine($"  {group.Key.From,-5} → {group.Key.To,-5} {group.Count(),5} tensors, {kept}");
         }
-        foreach (ConvertedTensor tensor in report.Tensors.Where(t => t.Fallback is not null))
-            output.WriteLine($"  {Echo.Name(tensor.Name)} [{string.Join(',', tensor.Shape)}] is {tensor.To}: {tensor.Fallback}");
+        foreach (var group in report.Tensors.Where(t => t.Fallback is not null).GroupBy(t => t.Fallback))
+            output.WriteLine($"  {string.Join(", ", group.Take(3).Select(t => Echo.Name(t.Name)))}{(group.Count() > 3 ? $" and {group.Count() - 3} more" : "")}: {group.Key}");
         foreach (string warning in report.Warnings)
             output.WriteLine($"  warning: {warning}");
         if (report.Verified)

@@ -15,6 +15,8 @@ internal static class FileInspection
     /// <exception cref="MarrowException">IN001: nothing there that can be inspected.</exception>
     public static Inspection Of(string path, bool values, CancellationToken stopping)
     {
+        if (!Path.Exists(path))
+            throw new MarrowException("IN001", $"{Echo.Name(path, 300)}: there is no such file or folder; check the path");
         // PEFT's and RWKV-PEFT's are looked at as what they are trained from.
         if (Other(path) is { } kind)
             return AdapterInspection.OfOther(kind, path, values, stopping);
@@ -62,7 +64,7 @@ internal static class FileInspection
         switch (ModelWeights.FilesOf(path))
         {
             case []:
-                throw new MarrowException("IN001", $"{Echo.Name(path, 300)}: holds neither config.json, adapter_config.json nor a .safetensors or .pth file; give a model, an adapter or a weight file");
+                throw new MarrowException("IN001", $"{Echo.Name(path, 300)}: holds neither config.json, adapter_config.json nor a .safetensors, .gguf or .pth file; give a model, an adapter or a weight file");
             case [var only]:
                 return Of(only, values, stopping);
             case var files:

@@ -49,7 +49,9 @@ internal sealed class Inspection(string kind, string path)
         }
         catch (MarrowException e)
         {
-            Problems.Add(new InspectionProblem(e.Code, e.Message));
+            // Two checks may meet the same fault.
+            if (new InspectionProblem(e.Code, e.Message) is var problem && !Problems.Contains(problem))
+                Problems.Add(problem);
             return null;
         }
     }

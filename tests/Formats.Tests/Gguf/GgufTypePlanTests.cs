@@ -99,7 +99,7 @@ public sealed class GgufTypePlanTests
         Assert.Equal([(DType.F16, false), (DType.Q8_0, true), (DType.Q8_0, false), (DType.F16, false), (DType.Q6_K, true)], Plan("Q6_K"));
         Assert.Equal([(DType.F16, false), (DType.Q8_0, true), (DType.Q8_0, true), (DType.F16, false), (DType.Q8_0, true)], Plan("Q8_0"));
         string? told = GgufTypePlan.Of(Type("Q4_K_S"), values, tensors)["blk.0.attn_q.weight"].Fallback;
-        Assert.Equal("tensor 'blk.0.attn_q.weight': rows of 96 elements are not whole blocks of Q4_K (256), so it is stored as Q5_0", told);
+        Assert.Equal("rows of 96 elements are not whole blocks of Q4_K (256), so it is stored as Q5_0", told);
     }
 
     [Fact]

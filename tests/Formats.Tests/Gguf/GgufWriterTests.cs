@@ -165,6 +165,20 @@ public sealed class GgufWriterTests : IDisposable
         Assert.False(file.Values.Has("split.count"));
     }
 
+    [Fact]
+    public void Parts_appear_together_or_not_at_all()
+    {
+        TensorToWrite[] tensors = [Floats("a", 16), Floats("b", 16), Floats("c", 16)];
+        string killed = _folder.Put($".m-00002-of-00003.gguf.{Guid.NewGuid():N}.tmp", "half");
+        TensorToWrite broken = tensors[0] with { Write = _ => throw new IOException("no space") };
+        Assert.Equal("IO008", Assert.Throws<MarrowException>(() => GgufWriter.WriteSplit(_folder["m"], Values(), [broken, .. tensors[1..]], 64)).Code);
+        // The first part is written last; those before it are gone again, and what a killed writer left is too.
+        Assert.Empty(Directory.GetFiles(_folder.Path));
+        Assert.False(File.Exists(killed));
+        Assert.Equal(3, GgufWriter.WriteSplit(_folder["m"], Values(), tensors, 64).Count);
+        Assert.Equal(3, Directory.GetFiles(_folder.Path).Length);
+    }
+
     [Theory]
     [InlineData("later part", "GS001")]
     [InlineData("parts swapped", "GS001")]

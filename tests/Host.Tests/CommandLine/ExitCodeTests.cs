@@ -11,7 +11,13 @@ public class ExitCodeTests
     [InlineData("unknown option --zzzzzz. See 'marrow doctor --help'.", "doctor", "--zzzzzz=3")]
     [InlineData("unknown option --jso; did you mean --json? See 'marrow train --help'.", "train", "--jso")]
     [InlineData("no command given; the commands are quickstart, train", "--verbose")]
-    [InlineData("Required argument missing for command: 'train'.", "train", "--dry-run")]
+    [InlineData("JOB is missing. See 'marrow train --help'.", "train", "--dry-run")]
+    [InlineData("IN is missing. OUT is missing. See 'marrow convert --help'.", "convert")]
+    [InlineData("OUT is empty; give a path. See 'marrow convert --help'.", "convert", "a", "")]
+    [InlineData("--model is empty; give a path. See 'marrow tokenize --help'.", "tokenize", "--model", "", "--text", "a")]
+    [InlineData("--alpha: 'abc' is not a number. See 'marrow convert --help'.", "convert", "a", "b", "--alpha", "abc")]
+    [InlineData("--rank: '1.5' is not a whole number of its range. See 'marrow convert --help'.", "convert", "a", "b", "--rank", "1.5")]
+    [InlineData("Argument 'onnx' not recognized. Must be one of: 'hf' 'safetensors' 'gguf' 'pth'", "convert", "a", "b", "--to", "onnx")]
     public void A_wrong_call_exits_with_2_and_says_what_was_meant(string expected, params string[] args)
     {
         MarrowProcess.Result result = MarrowProcess.Run(args);

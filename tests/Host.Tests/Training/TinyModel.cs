@@ -49,6 +49,31 @@ internal static class TinyModel
         }
     }
 
+    /// <summary>Writes a random LoRA of rank 4 and alpha 8 for every linear layer of the model as a PEFT folder, and returns its path.</summary>
+    public static string WriteLora(TemporaryFolder folder, string name)
+    {
+        string path = folder[name];
+        Directory.CreateDirectory(path);
+        File.WriteAllText(Path.Combine(path, "adapter_config.json"), """{"peft_type":"LORA","task_type":"CAUSAL_LM","r":4,"lora_alpha":8,"target_modules":"all-linear"}""");
+        var random = new Random(6);
+        List<TensorToWrite> tensors = [];
+        for (int layer = 0; layer < Layers; layer++)
+            foreach ((string module, int outputs, int inputs) in new[]
+            {
+                ("self_attn.q_proj", Hidden, Hidden), ("self_attn.k_proj", Hidden / 2, Hidden), ("self_attn.v_proj", Hidden / 2, Hidden), ("self_attn.o_proj", Hidden, Hidden),
+                ("mlp.gate_proj", Mlp, Hidden), ("mlp.up_proj", Mlp, Hidden), ("mlp.down_proj", Hidden, Mlp),
+            })
+            {
+                Add($"{layer}.{module}.lora_A", 4, inputs);
+                Add($"{layer}.{module}.lora_B", outputs, 4);
+            }
+        SafetensorsWriter.Write(Path.Combine(path, "adapter_model.safetensors"), tensors);
+        return path;
+
+        void Add(string tensor, int rows, int columns) => tensors.Add(TensorToWrite.FromFloats($"base_model.model.model.layers.{tensor}.weight", [rows, columns],
+            [.. Enumerable.Range(0, rows * columns).Select(_ => (random.NextSingle() - 0.5f) * 0.2f)]));
+    }
+
     /// <summary>Writes a random RWKV model of version 6 or 7 with the same vocabulary, as a folder or, where the name ends so, as a .pth file, and returns its path.</summary>
     public static string WriteRwkv(TemporaryFolder folder, string name = "model", int version = 7, int layers = Layers)
     {

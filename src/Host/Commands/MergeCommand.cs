@@ -3,6 +3,7 @@ using System.Text.Json;
 using Marrow.Adapters.Merging;
 using Marrow.Formats;
 using Marrow.Formats.Conversion;
+using Marrow.Formats.Numerics;
 using Marrow.Host.CommandLine;
 using Marrow.Host.Converting;
 using Marrow.Host.Machines;
@@ -30,17 +31,19 @@ internal static class MergeCommand
         var model = new ModelOptions(command, adapterRequired: true);
         command.Options.Add(to);
         command.Options.Add(storeAs);
-        command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, _) =>
+        command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) =>
         {
             string path = parse.GetRequiredValue(to);
             ModelKind kind = ModelConversion.KindOf(path);
-            ConversionOptions options = ModelConverter.Types(kind, parse.GetValue(storeAs)) with { AllowRequantize = true };
+            ConversionOptions options = ModelConverter.Types(kind, parse.GetValue(storeAs)) with { AllowRequantize = true, Cancellation = stopping };
             string proof = kind == ModelKind.HuggingFace ? Path.Combine(path, CertificateName) : Path.ChangeExtension(path, CertificateName);
             if (new[] { path, proof }.FirstOrDefault(Path.Exists) is { } taken)
                 throw new MarrowException("CL005", $"--out: {Echo.Name(taken, 300)} exists already; choose another name");
             ModelChoice choice = model.Read(parse);
             // The certificate's logits are to show what merging does, not what narrow activations do.
             using LoadedModel loaded = LoadedModel.Open(choice.Activations == "auto" ? choice with { Activations = "fp32" } : choice, context.Get<DeviceOpener>());
+            if (choice.Matrices is { } narrow && narrow.IsBlock())
+                context.Errors.WriteLine($"marrow: warning: the base was quantised to {narrow} while it was loaded, and what is written has the losses of that in every linear layer; --dtype auto merges into the weights as they are stored");
             MergeCertificate certificate = loaded.Adapted!.Merge(TokenList.Batch(Probe(loaded)));
             ConversionReport report = ModelFolderWriter.Write(path, kind, loaded.Model, loaded.Folder, options);
             foreach (string warning in report.Warnings)

@@ -72,6 +72,7 @@ internal sealed class AdapterConverter
 
     private AdapterConversionReport Convert(ParseResult parse, string source, string target, AdapterKind kind, ModelFolder? folder, int? most, CancellationToken stopping)
     {
+        RefuseIdle(parse, source, most);
         double? given = parse.GetValue(alpha);
         AdapterInput[] inputs = [new AdapterInput(source, parse.GetValue(weight)) { Alpha = AlphaFor(source, given), Initial = parse.GetValue(init) }, .. (parse.GetValue(add) ?? []).Select(a => Other(a, given))];
         if (given is not null && inputs.All(i => i.Alpha is null))
@@ -107,6 +108,20 @@ internal sealed class AdapterConverter
             Others = parse.GetValue(others) switch { "skip" => OtherChanges.Skip, "save" => OtherChanges.Save, _ => OtherChanges.Refuse },
             Alpha = parse.GetValue(writtenAlpha),
         }, stopping);
+    }
+
+    // What is given and would be passed over is a mistake.
+    private void RefuseIdle(ParseResult parse, string source, int? most)
+    {
+        bool Given(Option option) => parse.GetResult(option) is { Implicit: false };
+        if (Given(others))
+            throw new MarrowException("CL010", $"{others.Name} is about the difference of two models, and {Echo.Name(source, 300)} is an adapter; leave it out");
+        if (!Given(add) && new Option[] { combine, density, seed }.FirstOrDefault(Given) is { } idle)
+            throw new MarrowException("CL012", $"{idle.Name} is about several adapters, and there is one; name another (--add), or leave it out");
+        if (!parse.GetValue(approximate) && parse.GetValue(allowError))
+            throw new MarrowException("CL012", "--allow-error is about --approximate; leave it out, or approximate (--approximate --rank 32)");
+        if (!parse.GetValue(approximate) && most is not null && !parse.GetValue(combine)!.EndsWith("svd", StringComparison.Ordinal))
+            throw new MarrowException("CL012", "--rank is about --approximate and the svd ways of combining; leave it out, or approximate (--approximate --rank 32)");
     }
 
     // A file that says its scale itself takes no other.

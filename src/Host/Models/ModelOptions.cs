@@ -6,8 +6,8 @@ namespace Marrow.Host.Models;
 /// <summary>The options by which commands name a model.</summary>
 internal sealed class ModelOptions
 {
-    private readonly Option<string> model = new("--model") { Description = "The base model: a Hugging Face folder, or of an RWKV model its .pth or .safetensors file or the folder of it", Required = true, HelpName = "path" };
-    private readonly Option<string?> adapter = new("--adapter") { Description = "An adapter to use with it: a PEFT folder, or an RWKV-PEFT file (.pth or .safetensors), states too", HelpName = "path" };
+    private readonly Option<string> model = new("--model") { Description = "The base model: a Hugging Face folder, a .gguf file, or of an RWKV model its .pth or .safetensors file or the folder of it", Required = true, HelpName = "path" };
+    private readonly Option<string?> adapter = new("--adapter") { Description = "An adapter to use with it: a PEFT or mlx folder, a .gguf or kohya file of LoRA, or an RWKV-PEFT file (.pth or .safetensors), states too", HelpName = "path" };
     private readonly Option<double?> alpha = new("--adapter-alpha") { Description = "lora_alpha of an RWKV-PEFT LoRA file, which does not hold it", HelpName = "number" };
     private readonly Option<string> dtype = new("--dtype") { Description = "Type of the base weights in memory; auto keeps what the file has, nf4, q8_0 and q4_k quantise the linear layers", DefaultValueFactory = _ => "auto" };
     private readonly Option<string> activations = new("--activations")

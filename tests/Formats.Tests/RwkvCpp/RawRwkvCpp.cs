@@ -8,7 +8,7 @@ namespace Marrow.Formats.Tests.RwkvCpp;
 /// <summary>Puts rwkv.cpp's files together field by field, so that they may be wrong.</summary>
 internal sealed class RawRwkvCpp
 {
-    private readonly MemoryStream _tensors = new();
+    private readonly List<byte> _tensors = [];
 
     public int Version { get; init; } = 101;
 
@@ -22,18 +22,17 @@ internal sealed class RawRwkvCpp
         byte[] text = Encoding.UTF8.GetBytes(name);
         foreach (int number in (int[])[dimensions ?? sizes.Length, nameLength ?? text.Length, type, .. sizes])
             Int(_tensors, number);
-        _tensors.Write(text);
-        _tensors.Write(data ?? Zeros(type, sizes));
+        _tensors.AddRange(text);
+        _tensors.AddRange(data ?? Zeros(type, sizes));
         return this;
     }
 
     public byte[] Bytes()
     {
-        using var file = new MemoryStream();
+        List<byte> file = [];
         foreach (int number in (int[])[0x67676D66, Version, Tokens, Channels, 1, 0])
             Int(file, number);
-        file.Write(_tensors.ToArray());
-        return file.ToArray();
+        return [.. file, .. _tensors];
     }
 
     public static int TypeOf(DType type) => type switch { DType.F32 => 0, DType.F16 => 1, DType.Q5_0 => 7, DType.Q5_1 => 8, _ => throw new ArgumentOutOfRangeException(nameof(type)) };
@@ -44,10 +43,10 @@ internal sealed class RawRwkvCpp
         return count is < 1 or > 1 << 16 ? [] : type switch { 0 => new byte[4 * count], 1 => new byte[2 * count], 7 => new byte[count / 32 * BlockFormats.Of(DType.Q5_0).Bytes], _ => [] };
     }
 
-    private static void Int(Stream stream, int value)
+    private static void Int(List<byte> to, int value)
     {
         Span<byte> bytes = stackalloc byte[4];
         BinaryPrimitives.WriteInt32LittleEndian(bytes, value);
-        stream.Write(bytes);
+        to.AddRange(bytes);
     }
 }

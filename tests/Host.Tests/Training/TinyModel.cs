@@ -71,7 +71,7 @@ internal static class TinyModel
         return path;
 
         void Add(string tensor, int rows, int columns) => tensors.Add(TensorToWrite.FromFloats($"base_model.model.model.layers.{tensor}.weight", [rows, columns],
-            [.. Enumerable.Range(0, rows * columns).Select(_ => (random.NextSingle() - 0.5f) * 0.2f)]));
+            Enumerable.Range(0, rows * columns).Select(_ => (random.NextSingle() - 0.5f) * 0.2f).ToArray()));
     }
 
     /// <summary>Writes a random RWKV model of version 6 or 7 with the same vocabulary, as a folder or, where the name ends so, as a .pth file, and returns its path.</summary>

@@ -48,12 +48,36 @@ public sealed class JsonFields
             using JsonDocument document = JsonDocument.Parse(utf8, Strict);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw new ModelFileException(notAnObject, path, $"must hold a JSON object, not {Kind(document.RootElement)}");
+            if (utf8.Span.IndexOf("\\u"u8) >= 0)
+                RequireUnicode(document.RootElement);
             return new JsonFields(path, document.RootElement.Clone(), "", wrongType);
         }
         // The parser reports a lone surrogate escape as a wrong use of itself.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new ModelFileException(notAnObject, path, $"is not valid JSON: {Echo.Reason(e)}", e);
+        }
+    }
+
+    // Fetches every text, as whoever writes the object again will; half of a surrogate pair throws.
+    private static void RequireUnicode(JsonElement value)
+    {
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.String:
+                _ = value.GetString();
+                break;
+            case JsonValueKind.Array:
+                foreach (JsonElement item in value.EnumerateArray())
+                    RequireUnicode(item);
+                break;
+            case JsonValueKind.Object:
+                foreach (JsonProperty member in value.EnumerateObject())
+                {
+                    _ = member.Name;
+                    RequireUnicode(member.Value);
+                }
+                break;
         }
     }
 

@@ -80,7 +80,7 @@ public static class AdapterConversion
             throw new MarrowException("AC001", $"{Echo.Name(odd.Path)}: its weight is {odd.Weight}, but must be a finite number. [AC001]");
         AdapterOutput.Check(request.Target, request.Output, request.Alpha, request.Approximate);
         string output = Full(request.Output);
-        if (request.Inputs.SelectMany(i => new[] { i.Path, i.Initial ?? i.Path }).Append(request.Model?.Path).FirstOrDefault(p => p is not null && Full(p) == output) is { } same)
+        if (request.Inputs.SelectMany(i => new[] { i.Path, i.Initial ?? i.Path }).Append(request.Model?.Path).FirstOrDefault(p => p is not null && (Full(p) + Path.DirectorySeparatorChar).StartsWith(output + Path.DirectorySeparatorChar, StringComparison.Ordinal)) is { } same)
             throw new MarrowException("IO007", $"{Echo.Name(same)}: is read and would be written; choose another output. [IO007]");
     }
 

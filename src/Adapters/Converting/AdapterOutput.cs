@@ -1,5 +1,8 @@
 using System.Globalization;
+using Marrow.Adapters.Mlx;
+using Marrow.Adapters.Peft;
 using Marrow.Formats;
+using Marrow.Formats.HuggingFace;
 
 namespace Marrow.Adapters.Converting;
 
@@ -20,11 +23,13 @@ internal sealed record OutputNotes(List<LayerConversion> Layers, IReadOnlyList<s
 internal static class AdapterOutput
 {
     /// <summary>Checks what is asked for before anything is read.</summary>
-    /// <exception cref="MarrowException">AC001 it makes no sense.</exception>
+    /// <exception cref="MarrowException">AC001 it makes no sense; IO009 a folder stands there that is more than an adapter's.</exception>
     public static void Check(AdapterKind target, string output, double? alpha, LowRankLimit? limit)
     {
         if (target.Ending is { } ending && !Path.GetExtension(output).Equals(ending, StringComparison.OrdinalIgnoreCase))
             throw new MarrowException("AC001", $"{Echo.Name(output)}: a {target.Name} file is known by its ending {ending}; name it so. [AC001]");
+        if (target.Ending is null)
+            RequireReplaceable(output);
         if (alpha is { } given && (!double.IsFinite(given) || given <= 0))
             throw new MarrowException("AC001", string.Create(CultureInfo.InvariantCulture, $"alpha is {given}, but must be a finite number above 0. [AC001]"));
         if (limit is { Rank: < 1 or > 1 << 20 })
@@ -53,6 +58,17 @@ internal static class AdapterOutput
         }
         target.Write(output, contents, new AdapterWriting(model, common, notes.Warnings));
         return new AdapterConversionReport(notes.From, target.Name, output, reports, [.. contents.Carried.Select(c => c.Name)], notes.Warnings) { Alpha = common == 0 ? null : common };
+    }
+
+    // The whole folder is replaced, so it must be an adapter's and nothing more.
+    private static void RequireReplaceable(string folder)
+    {
+        if (!Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any())
+            return;
+        if (Directory.EnumerateDirectories(folder).FirstOrDefault() is { } inner)
+            throw new MarrowException("IO009", $"{Echo.Name(folder, 300)}: holds more than an adapter ('{Echo.Name(Path.GetFileName(inner))}'), and all of it would be replaced; choose another name. [IO009]");
+        if (!File.Exists(Path.Combine(folder, PeftConfig.FileName)) || ModelWeights.FilesOf(folder).Any(f => Path.GetFileName(f) is not (PeftFolder.TensorFile or MlxKind.TensorFile)))
+            throw new MarrowException("IO009", $"{Echo.Name(folder, 300)}: is a folder that holds no adapter, or weights beside it, and all of it would be replaced; choose another name. [IO009]");
     }
 
     private static void RefuseCarried(AdapterKind target, AdapterContents contents)

@@ -84,6 +84,7 @@ internal sealed class DoraLayer(LinearLayer layer, int r, double scale, float dr
     {
         _squares?.Dispose();
         _squares = null;
+        base.Dispose(disposing);
     }
 
     private Tensor Squares()

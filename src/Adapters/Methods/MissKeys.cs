@@ -1,3 +1,4 @@
+using Marrow.Formats;
 using Marrow.Adapters.Peft;
 
 namespace Marrow.Adapters.Methods;
@@ -26,7 +27,7 @@ internal static class MissKeys
             "null" or "true" or "false" => MissMode.Balance,
             "\"bat\"" => MissMode.Bat,
             "\"mini\"" => MissMode.Mini,
-            var other => throw document.Json.Error("PF005", "init_weights", $"is {other}, which is no known form of MiSS; known are true, false, \"bat\" and \"mini\""),
+            var other => throw document.Json.Error("PF005", "init_weights", $"is {Echo.Name(other)}, which is no known form of MiSS; known are true, false, \"bat\" and \"mini\""),
         };
         // PEFT's main branch wrote Bat under init_weights: true for three weeks; only the shape tells.
         bool early = stated == MissMode.Balance && document.TensorRank(name => name.EndsWith("_block", StringComparison.Ordinal)) == 3;

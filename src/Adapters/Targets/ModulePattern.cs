@@ -13,7 +13,7 @@ public sealed record ModulePattern
     public const string AllLinear = "all-linear";
 
     // A pattern may come from a stranger's file; a hostile one would run for ever.
-    private static readonly TimeSpan LongestMatch = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestMatch = TimeSpan.FromSeconds(0.5);
     private readonly Regex? _expression;
 
     /// <summary>A list of names: each means the module of that path and every module whose path ends in ".name".</summary>
@@ -81,7 +81,7 @@ public sealed record ModulePattern
         }
         catch (RegexMatchTimeoutException e)
         {
-            throw new MarrowException("AD006", $"The regular expression '{Echo.Name(given)}' took more than {LongestMatch.TotalSeconds} s "
+            throw new MarrowException("AD006", $"The regular expression '{Echo.Name(given)}' took more than {LongestMatch.TotalMilliseconds} ms "
                 + $"on '{Echo.Name(path)}'; write it without nested repetition, or give a list of names. [AD006]", e);
         }
     }

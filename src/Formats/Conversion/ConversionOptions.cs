@@ -39,7 +39,7 @@ public sealed record ConversionOptions
     /// <summary>Told after each piece, from any thread, never from two at once.</summary>
     public Action<ConversionProgress>? Progress { get; init; }
 
-    /// <summary>Ends the conversion early, with nothing written.</summary>
+    /// <summary>Ends the conversion early: with nothing written, or, while the written is checked, without that.</summary>
     public CancellationToken Cancellation { get; init; }
 
     /// <summary>Whether to read everything again and to compare it with what the source gives.</summary>

@@ -26,7 +26,7 @@ public static class ModelConversion
     /// <summary>Writes <paramref name="model"/> at <paramref name="path"/>.</summary>
     /// <exception cref="MarrowException">
     /// IO007 the target is an input; IO008 it cannot be written; IO009 something is there already. CV001 the kind cannot hold the model; CV002 a quantised model
-    /// and no type named; CV003 it is quantised already; CV004 values that are not finite; CV005 values beyond F16; CV006 the check failed; CV007 a tensor that
+    /// and no type named; CV003 it is quantised already; CV004 values that are not finite; CV005 values beyond the range of F16, BF16 or F32; CV006 the check failed; CV007 a tensor that
     /// cannot be stored so. Otherwise as the readers of the source and the writers of the kind.
     /// </exception>
     public static ConversionReport Write(string path, ModelKind kind, SourceModel model, ConversionOptions? options = null)

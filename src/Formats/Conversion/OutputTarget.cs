@@ -1,3 +1,5 @@
+using Marrow.Formats.Gguf;
+
 namespace Marrow.Formats.Conversion;
 
 /// <summary>Checks where a model is about to be written: never over what it is made of, and over nothing else that the user did not mean.</summary>
@@ -35,7 +37,8 @@ internal static class OutputTarget
     /// <summary>Checks the files of which a split GGUF model may come to consist, as <see cref="Require"/>.</summary>
     public static void RequireParts(string path, IReadOnlyList<string> inputs, bool overwrite)
     {
-        string full = Path.GetFullPath(path), folder = Path.GetDirectoryName(full)!, stem = Path.GetFileNameWithoutExtension(full);
+        string prefix = GgufWriter.PrefixOf(Path.GetFullPath(path)), folder = Path.GetDirectoryName(prefix)!, stem = Path.GetFileName(prefix);
+        Require($"{prefix}.gguf", ModelKind.Gguf, inputs, overwrite);
         if (!Directory.Exists(folder))
             return;
         foreach (string file in Directory.EnumerateFiles(folder, "*.gguf"))

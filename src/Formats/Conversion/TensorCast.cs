@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Numerics.Blocks;
 
@@ -54,7 +55,9 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
             stream.Complete();
         }
         if (_overflows > 0)
-            throw new ModelFileException("CV005", origin, $"tensor '{Echo.Name(original.Name)}' has {_overflows} values beyond ±65504, which F16 cannot hold; store it as BF16 or F32");
+            throw new ModelFileException("CV005", origin, type == DType.F16
+                ? $"tensor '{Echo.Name(original.Name)}' has {_overflows} values beyond ±65504, which F16 cannot hold; store it as BF16 or F32"
+                : $"tensor '{Echo.Name(original.Name)}' has {_overflows} values beyond the range of {type}; {(type == DType.BF16 && original.DType != DType.F64 ? "store it as F32" : "the model is damaged")}");
     }
 
     /// <summary>Converts a piece that begins at element <paramref name="first"/>.</summary>
@@ -71,14 +74,18 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
             if (type.IsBlock())
                 Quantise(values, target, first + at);
             else
-            {
-                if (type == DType.F16)
-                    overflows += Overflows(values);
                 StoredElements.FromFloats(type, values, target);
-            }
             if (IsWider)
                 continue;
             StoredElements.ToFloats(type, target, again);
+            if (original.DType == DType.F64)
+            {
+                // fp32 values are rounded already.
+                Compare(MemoryMarshal.Cast<byte, double>(Part(original.DType, stored, at, values.Length)), again, ref same, ref norm, ref error, ref overflows);
+                continue;
+            }
+            if (!type.IsBlock())
+                overflows += Overflows(values, again);
             same &= values.SequenceEqual(again);
             norm += TensorPrimitives.SumOfSquares<float>(values);
             TensorPrimitives.Subtract(values, again, again);
@@ -104,15 +111,26 @@ internal sealed class TensorCast(TensorPieces pieces, TensorToWrite original, DT
             : $"{where} {values[unfit].ToString(CultureInfo.InvariantCulture)} at element {first + unfit}, which {type} cannot hold; the model is damaged (or store this file as F32, F16 or BF16, which keep such values)");
     }
 
-    // Up to 65520, which is halfway to the next power, values round to 65504.
-    private static long Overflows(ReadOnlySpan<float> values)
+    private static void Compare(ReadOnlySpan<double> values, ReadOnlySpan<float> again, ref bool same, ref double norm, ref double error, ref long overflows)
     {
-        const float limit = 65520;
-        if (MathF.Abs(TensorPrimitives.MaxMagnitude(values)) < limit)
+        for (int i = 0; i < values.Length; i++)
+        {
+            double difference = values[i] - again[i];
+            same &= values[i].Equals(again[i]);
+            norm += values[i] * values[i];
+            error += difference * difference;
+            if (double.IsFinite(values[i]) && !float.IsFinite(again[i]))
+                overflows++;
+        }
+    }
+
+    private static long Overflows(ReadOnlySpan<float> values, ReadOnlySpan<float> again)
+    {
+        if (TensorPrimitives.IsFiniteAll(again))
             return 0;
         long count = 0;
-        foreach (float value in values)
-            if (float.IsFinite(value) && MathF.Abs(value) >= limit)
+        for (int i = 0; i < values.Length; i++)
+            if (float.IsFinite(values[i]) && !float.IsFinite(again[i]))
                 count++;
         return count;
     }

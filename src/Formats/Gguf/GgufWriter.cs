@@ -36,8 +36,7 @@ public static class GgufWriter
     /// <exception cref="MarrowException">GS004 more than 65535 files; otherwise as <see cref="Write"/>.</exception>
     public static IReadOnlyList<string> WriteSplit(string prefix, GgufMetadata values, IReadOnlyList<TensorToWrite> tensors, long maxBytes)
     {
-        if (prefix.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
-            prefix = prefix[..^5];
+        prefix = PrefixOf(prefix);
         Piece[] pieces = Measure(prefix, tensors);
         long alignment = AlignmentOf(prefix, values);
         List<List<Piece>> parts = Divide(pieces, alignment, maxBytes);
@@ -63,6 +62,9 @@ public static class GgufWriter
         AtomicFile.WriteAll(files);
         return paths;
     }
+
+    /// <summary>What the names of split files begin with: the path without an ending ".gguf".</summary>
+    internal static string PrefixOf(string path) => path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? path[..^5] : path;
 
     private readonly record struct Piece(TensorToWrite Tensor, byte[] Name, long[] Sizes, long Bytes);
 

@@ -7,6 +7,10 @@ internal static class LlamaConfigReader
 {
     private const int MostLayers = 10_000;
     private const int MostHeads = 1 << 14;
+
+    /// <summary>The most channels of a head; larger ones are no model's.</summary>
+    internal const int MostHeadDim = 4096;
+
     private const int MostChannels = 1 << 24;
     private const int MostIds = 1 << 28;
     private const int MostPositions = 1 << 30;
@@ -96,13 +100,15 @@ internal static class LlamaConfigReader
 
     private static int HeadDim(JsonFields config, string type, int hidden, int heads)
     {
-        int? given = (int?)config.Integer("head_dim", 1, MostHeads, "HF003");
+        int? given = (int?)config.Integer("head_dim", 1, MostHeadDim, "HF003");
         // Some classes have a head size of their own that does not follow from the others.
         if (given is null && !config.Contains("head_dim"))
             given = type switch { "qwen3" => 128, "gemma2" or "gemma3_text" => 256, _ => null };
         if (given is null && hidden % heads != 0)
             throw config.Error("HF004", "num_attention_heads", $"{heads} does not divide hidden_size {hidden}, and 'head_dim' is absent");
         int channels = given ?? hidden / heads;
+        if (channels > MostHeadDim)
+            throw config.Error("HF003", "num_attention_heads", $"{heads} of hidden_size {hidden} makes heads of {channels} channels; at most {MostHeadDim} are supported");
         return channels % 2 == 0 ? channels : throw config.Error("HF004", "head_dim", $"is {channels}, but rotary positions need an even number");
     }
 

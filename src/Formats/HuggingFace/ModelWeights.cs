@@ -2,6 +2,7 @@ using Marrow.Formats.Gguf;
 using Marrow.Formats.Gguf.Architectures;
 using Marrow.Formats.PyTorch;
 using Marrow.Formats.Rwkv;
+using Marrow.Formats.RwkvCpp;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Formats.HuggingFace;
@@ -50,6 +51,9 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
             case ".safetensors":
                 SafetensorsFile file = SafetensorsFile.Open(path);
                 return new ModelWeights(file, [path], file.Warnings);
+            case not (".pth" or ".pt" or ".gguf") when RwkvCppFile.IsPresent(path):
+                RwkvCppFile converted = RwkvCppFile.Open(path);
+                return new ModelWeights(RwkvCppTensors.Official(converted), [path], []);
             case ".pth" or ".pt" or ".bin":
                 PthFile checkpoint = PthFile.Open(path);
                 return new ModelWeights(checkpoint, [path], checkpoint.Warnings);
@@ -57,7 +61,7 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
                 GgufFile gguf = GgufFile.Open(path);
                 return new ModelWeights(gguf, gguf.Files, gguf.Warnings) { Gguf = gguf };
             default:
-                throw new ModelFileException("HF013", path, "is no weight file that can be read; give the folder of a model, a .gguf file, or a .pth or .safetensors file of an RWKV model");
+                throw new ModelFileException("HF013", path, "is no weight file that can be read; give the folder of a model, a .gguf file, or a .pth, .safetensors or rwkv.cpp file of an RWKV model");
         }
     }
 

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Marrow.Adapters.Merging;
 using Marrow.Formats;
 using Marrow.Formats.Conversion;
+using Marrow.Formats.Numerics;
 using Marrow.Host.CommandLine;
 using Marrow.Host.Converting;
 using Marrow.Host.Machines;
@@ -41,6 +42,8 @@ internal static class MergeCommand
             ModelChoice choice = model.Read(parse);
             // The certificate's logits are to show what merging does, not what narrow activations do.
             using LoadedModel loaded = LoadedModel.Open(choice.Activations == "auto" ? choice with { Activations = "fp32" } : choice, context.Get<DeviceOpener>());
+            if (choice.Matrices is { } narrow && narrow.IsBlock())
+                context.Errors.WriteLine($"marrow: warning: the base was quantised to {narrow} while it was loaded, and what is written has the losses of that in every linear layer; --dtype auto merges into the weights as they are stored");
             MergeCertificate certificate = loaded.Adapted!.Merge(TokenList.Batch(Probe(loaded)));
             stopping.ThrowIfCancellationRequested();
             ConversionReport report = ModelFolderWriter.Write(path, kind, loaded.Model, loaded.Folder, options);

@@ -63,6 +63,7 @@ internal sealed class ModelConverter
         ConversionReport report;
         using (var display = new TransferDisplay(context.Errors, time, !Console.IsErrorRedirected && ReferenceEquals(context.Errors, Console.Error)))
             report = ModelConversion.Write(target, kind, SourceModel.Of(folder), options with { Progress = display.Tell });
+        report = report with { Warnings = [.. folder.Warnings, .. report.Warnings] };
         double seconds = time.GetElapsedTime(started).TotalSeconds;
         context.Report(new
         {

@@ -158,6 +158,11 @@ internal static class ModelInspection
     /// <summary>Every tensor that the configuration asks for, against what is there.</summary>
     private static void Compare(Inspection found, ITensorSource weights, ModelConfig config)
     {
+        if (config.LayerCount > weights.Tensors.Count)
+        {
+            found.Problems.Add(new InspectionProblem("MD002", $"the configuration asks for {config.LayerCount} layers, but there are only {weights.Tensors.Count} tensors"));
+            return;
+        }
         Dictionary<string, Shape> wanted = Layout(config);
         List<string> problems = [];
         foreach ((string name, Shape shape) in wanted)

@@ -167,6 +167,13 @@ public sealed class ConversionTests
         fixture.Refused("bat", "x.safetensors", "kohya", "AC001", r => r with { Output = fixture.Folder["x.bin"] });
         fixture.Refused("bat", "x.safetensors", "kohya", "AC001", r => r with { Alpha = 0 });
         fixture.Refused("bat", "x", "peft", "IO007", r => r with { Output = r.Inputs[0].Path + "/" });
+        // A folder is replaced whole, so that only an adapter's may be.
+        string kept = fixture.Folder["kept", "config.json"];
+        Directory.CreateDirectory(fixture.Folder["kept"]);
+        File.WriteAllText(kept, "{}");
+        fixture.Refused("bat", "x", "peft", "IO009", r => r with { Output = fixture.Folder["kept"] });
+        fixture.Refused("bat", "x", "peft", "IO009", r => r with { Output = fixture.Folder[""] });
+        Assert.True(File.Exists(kept));
     }
 
     [Fact]

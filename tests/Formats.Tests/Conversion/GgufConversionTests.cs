@@ -75,6 +75,8 @@ public sealed class GgufConversionTests : IDisposable
         // A part is an input as well.
         Assert.Equal("IO007", Assert.ThrowsAny<MarrowException>(() => _files.Convert(first, "split.gguf", new() { MaxSplitBytes = 3000, Overwrite = true })).Code);
         Assert.Equal("IO009", Assert.ThrowsAny<MarrowException>(() => _files.Convert("whole.gguf", "split.gguf", new() { MaxSplitBytes = 3000 })).Code);
+        // What all fits into one file is called ".gguf", however the ending was written.
+        Assert.Equal("IO007", Assert.ThrowsAny<MarrowException>(() => _files.Convert("whole.gguf", "whole.GGUF", new() { MaxSplitBytes = 1 << 30, Overwrite = true })).Code);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Marrow.Formats.Conversion;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Tests.Rwkv;
@@ -102,6 +103,24 @@ public class TensorCastTests
         Assert.Equal("CV005", error.Code);
         Assert.Contains(" 3 values", error.Message, StringComparison.Ordinal);
         Assert.Contains("BF16", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void DoublesAreExactOnlyWhereTheTypeHoldsThem()
+    {
+        Assert.True(Cast(Doubles(0.5, -3, 1 << 20, 0, double.NaN), DType.F64, DType.F32).Exact);
+        TensorCast rounded = Cast(Doubles(0.5, 0.1, -3), DType.F64, DType.F32);
+        Assert.False(rounded.Exact);
+        Assert.InRange(rounded.RelativeError!.Value, 1e-10, 1e-8);
+        foreach (DType to in new[] { DType.F32, DType.BF16, DType.F16 })
+        {
+            ModelFileException error = Assert.Throws<ModelFileException>(() => Cast(Doubles(1, 1e300, double.PositiveInfinity), DType.F64, to));
+            Assert.Equal("CV005", error.Code);
+            Assert.Contains(" 1 values", error.Message, StringComparison.Ordinal);
+        }
+        Assert.Equal("CV005", Assert.Throws<ModelFileException>(() => Cast(TinyModels.Bytes([1, float.MaxValue]), DType.F32, DType.BF16)).Code);
+
+        static byte[] Doubles(params double[] values) => MemoryMarshal.AsBytes(values.AsSpan()).ToArray();
     }
 
     [Fact]

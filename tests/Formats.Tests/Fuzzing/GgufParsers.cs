@@ -15,7 +15,7 @@ internal static class GgufParsers
 {
     public static FuzzTarget[] All { get; } =
     [
-        new("gguf file", () => [.. GgufMutationTests.Files.Select(f => new FuzzSeed(("m.gguf", f)))], Use) { Head = 300 },
+        new("gguf file", () => [.. GgufMutationTests.Files.Select(f => new FuzzSeed(("m.gguf", f)))], GgufMutationTests.Use) { Head = 300 },
         new("gguf split", () => [Split()], Use) { Head = 300 },
         new("gguf tokenizer", () => [.. Tokenizers()], UseTokenizer) { Head = 3000 },
         new("gguf model", () => [.. Models()], Reading.Model) { Head = 2500 },

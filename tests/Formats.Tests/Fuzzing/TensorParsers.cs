@@ -8,6 +8,7 @@ using Marrow.Formats.Tests.Gguf;
 using Marrow.Formats.Tests.HuggingFace;
 using Marrow.Formats.Tests.PyTorch;
 using Marrow.Formats.Tests.Rwkv;
+using Marrow.Formats.Tests.RwkvCpp;
 using Marrow.Formats.Tests.Safetensors;
 
 namespace Marrow.Formats.Tests.Fuzzing;
@@ -31,6 +32,7 @@ internal static class TensorParsers
         new("pth archive", () => [Archive(), Plain()], UsePth),
         new("pth pickle", () => [new(("m.pth", PthMutationTests.Pickle))], UsePth) { Wrap = pickle => RawZip.Of(RawZip.Checkpoint(pickle, ("0", new byte[24]), ("1", new byte[16]))) },
         new("pth before 1.6", () => [Legacy()], UsePth),
+        new("rwkv.cpp model", () => [RwkvCpp(7), RwkvCpp(6)], Reading.Model) { Head = 1000 },
         new("rwkv .pth model", () => [RwkvPth(7), RwkvPth(6)], Reading.Model) { Head = 3000 },
     ];
 
@@ -132,6 +134,12 @@ internal static class TensorParsers
 
     private static FuzzSeed Legacy() => new(("m.pth", PthMalformedTests.Legacy(value: PthMutationTests.Pickle, keys: PthMalformedTests.Keys("1", "0"),
         data: [2, 0, 0, 0, 0, 0, 0, 0, .. new byte[16], 6, 0, 0, 0, 0, 0, 0, 0, .. new byte[24]])));
+
+    private static FuzzSeed RwkvCpp(int version)
+    {
+        using MemoryTensors official = TinyModels.OfficialRwkv(version, channels: 8, heads: 2, layers: 2);
+        return new(("m.bin", RwkvCppFileTests.Stored(official, version).Bytes()));
+    }
 
     private static FuzzSeed RwkvPth(int version)
     {

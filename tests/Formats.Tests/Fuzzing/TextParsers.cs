@@ -30,7 +30,7 @@ internal static class TextParsers
     [
         new("tokenizer.json folder", () => [.. Folders()], path => Reading.Tokenizer(ModelTokenizer.Load(path))) { TakesFolder = true, Words = JsonWords },
         new("tokenizer.model", () => [.. SentencePieces()], path => Reading.Tokenizer(ModelTokenizer.Load(path))) { TakesFolder = true, Words = null },
-        new("rwkv vocabulary", () => [FuzzSeed.Text(("rwkv_vocab_v1.txt", TinyWorld.Lines)), FuzzSeed.Text(("rwkv_vocab_v1.txt", string.Join('\n', TinyWorld.Lines.TrimEnd().Split('\n').Where((_, i) => i is (>= 31 and < 128) or > 255)) + "\n400 b'\\xff\\x00' 2\n401 '\\u65e5\\U0001f600' 7\n402 '\\xc3' 2\n"))],
+        new("rwkv vocabulary", () => [FuzzSeed.Text(("rwkv_vocab_v1.txt", TinyWorld.Lines + "400 b'\\xff\\x00' 2\n401 '\\u65e5\\U0001f600' 7\n402 '\\xc3' 2\n"))],
             path => Reading.Tokenizer(ModelTokenizer.Load(path))) { TakesFolder = true, Words = ["b'", "'", "\"", "\\x", "\\u", "\\U0010FFFF", "\\N{x}", " 1\n", "r'"] },
         new("chat template", () => [.. Templates()], UseTemplate) { Words = TemplateWords },
         new("binidx", () => [BinIdx()], path => Lint(path, DatasetFormat.BinIdx)),

@@ -43,7 +43,7 @@ public sealed class GgufMutationTests(ITestOutputHelper output)
     }
 
     /// <summary>Reads the ends of every tensor, all values and the file's facts as a program does.</summary>
-    private static void Use(string path)
+    internal static void Use(string path)
     {
         GgufFile file;
         try

@@ -7,7 +7,7 @@ namespace Marrow.Formats.Tests.Gguf;
 /// <summary>Puts GGUF bytes together field by field without our writer, so that they may be wrong. Counts are those of what was added unless stated.</summary>
 internal sealed class RawGguf
 {
-    private readonly MemoryStream _pairs = new(), _infos = new();
+    private readonly List<byte> _pairs = [], _infos = [];
     private ulong _pairCount, _infoCount;
 
     public byte[] Magic { get; init; } = "GGUF"u8.ToArray();
@@ -31,7 +31,7 @@ internal sealed class RawGguf
     {
         _pairCount++;
         foreach (byte[] piece in pieces)
-            _pairs.Write(piece);
+            _pairs.AddRange(piece);
         return this;
     }
 
@@ -48,13 +48,13 @@ internal sealed class RawGguf
     public RawGguf RawTensor(byte[] info)
     {
         _infoCount++;
-        _infos.Write(info);
+        _infos.AddRange(info);
         return this;
     }
 
     public byte[] Bytes()
     {
-        List<byte> file = [.. Magic, .. UInt32((int)Version), .. UInt64(Tensors ?? _infoCount), .. UInt64(Pairs ?? _pairCount), .. _pairs.ToArray(), .. _infos.ToArray()];
+        List<byte> file = [.. Magic, .. UInt32((int)Version), .. UInt64(Tensors ?? _infoCount), .. UInt64(Pairs ?? _pairCount), .. _pairs, .. _infos];
         if (Data > 0)
         {
             while (file.Count % Alignment != 0)

@@ -1,5 +1,7 @@
+using Marrow.Engine.Training;
 using Marrow.Formats;
-using Marrow.Formats.Gguf;
+using Marrow.Formats.Conversion;
+using Marrow.Formats.HuggingFace;
 using Marrow.Host.Inspecting;
 using Marrow.Host.Jobs;
 using Marrow.Host.Runs;
@@ -12,16 +14,23 @@ namespace Marrow.Host.Tests.Fuzzing;
 /// <summary>Random damage to job files, run folders and what is inspected gives a clear answer, soon and in little memory. A long run: docs/fuzzing.md.</summary>
 public sealed class FuzzTests(ITestOutputHelper output)
 {
+    private const int Hidden = 4;
+
     private static readonly string[] Yaml =
     [
         "model:", "adapter:", "data:", "training:", "output:", "method: bone", "r: 8", "&a", "*a", "<<: *a", "!!int", "!!python/object:os.system", "? ", "- ", ": ", "[", "]", "{", "}", "|\n", ">-\n", "---\n", "...\n", "\t", "#", "'", "\"", "~", "null", "yes", "0x1F", "1e309", ".nan", "%YAML 1.2\n", "x-own:",
     ];
 
+    private const string Metrics = "{\"step\":1,\"loss\":2.5,\"grad_norm\":0.1,\"learning_rate\":0.001,\"tokens\":30,\"tokens_per_second\":10.5}\n{\"step\":1,\"eval_loss\":2.25}\n{\"step\":3,\"loss\":2}\n{\"st";
+    private const string State = """{"format": "marrow/checkpoint/v1", "step": 3, "epoch": 0, "position": 2, "eval_loss": 1.5, "best_eval_loss": null, "tensors_sha256": "00", "run": {"job": "ab", "seed": "3"}}""";
+
     private static readonly FuzzTarget[] Parsers =
     [
         new("job file", () => [.. Jobs()], path => _ = JobFile.Load(path, ["training.seed=3"]).Given) { Words = Yaml },
         new("run manifest", () => [Manifest()], path => _ = RunManifest.Read(path).Data) { Words = ["\"schema\"", "\"status\"", "\"base\"", "null"] },
-        new("inspected model folder", () => [ModelFolder()], Inspect) { TakesFolder = true, Head = 2000, Words = ["\"dtype\"", "\"shape\"", "\"model_type\"", "null"] },
+        new("metrics log", () => [FuzzSeed.Text(("metrics.jsonl", Metrics))], path => MetricsLog.Open(path, 2).Dispose()) { Words = ["\"step\"", "\"loss\"", "\"eval_loss\"", "null", "\n"] },
+        new("checkpoint state", () => [FuzzSeed.Text(("state.json", State))], path => _ = TrainingCheckpoint.ReadState(path).Step) { TakesFolder = true, Words = ["\"step\"", "\"run\"", "null"] },
+        new("inspected model folder", () => [Folder()], Inspect) { TakesFolder = true, Head = 2000, Words = ["\"dtype\"", "\"shape\"", "\"model_type\"", "null"] },
         new("inspected gguf file", () => [Gguf()], Inspect) { Head = 500 },
     ];
 
@@ -68,18 +77,17 @@ public sealed class FuzzTests(ITestOutputHelper output)
 
     private static FuzzSeed Manifest() => FuzzSeed.Written(f => new RunManifest { Status = RunStatus.Completed, Steps = 3, Base = [new("model.safetensors", 10, "00")], StartedAt = DateTimeOffset.UnixEpoch }.Write(f["manifest.json"]));
 
-    private static FuzzSeed ModelFolder() => FuzzSeed.Written(f =>
+    private static FuzzSeed Folder() => FuzzSeed.Written(f =>
     {
         using var folder = new TemporaryFolder();
-        foreach (string file in Directory.GetFiles(TinyModel.Write(folder)))
+        foreach (string file in Directory.GetFiles(TinyModel.Write(folder, hidden: Hidden)))
             File.Copy(file, f[Path.GetFileName(file)]);
     });
 
     private static FuzzSeed Gguf() => FuzzSeed.Written(f =>
     {
-        var values = new GgufMetadata("m.gguf");
-        values.Set("general.architecture", "llama");
-        values.Set("llama.block_count", new GgufValue(GgufType.U32, 1L));
-        GgufWriter.Write(f["m.gguf"], values, [TensorToWrite.FromFloats("token_embd.weight", [4, 8], new float[32]), TensorToWrite.FromFloats("output_norm.weight", [8], new float[8])]);
+        using var folder = new TemporaryFolder();
+        using ModelFolder model = ModelFolder.Open(TinyModel.Write(folder, hidden: Hidden));
+        ModelConversion.Write(f["m.gguf"], ModelKind.Gguf, SourceModel.Of(model));
     });
 }

@@ -106,15 +106,6 @@ public class RwkvInputErrorTests
         RefusedAsJob(folder, adapter, training, [$"[{code}]", .. said], folder["model"]);
     }
 
-    [Theory]
-    [InlineData("merged.safetensors")]
-    [InlineData("merged.pt")]
-    public void A_merge_to_a_file_that_is_not_written_is_refused(string name)
-    {
-        using TemporaryFolder folder = Files();
-        MarrowProcess.Refused(["merge", "--model", folder["model.pth"], "--adapter", folder["none"], "--out", folder[name]], folder[name], "[CL007]", ".pth");
-    }
-
     private static TemporaryFolder Files()
     {
         var folder = new TemporaryFolder();

@@ -111,10 +111,12 @@ public abstract class TransformerGguf : GgufArchitecture
 
     private static int HeadDim(GgufKeys keys, int hidden, int heads)
     {
-        int? given = keys.Size("attention.key_length", MostHeads);
+        int? given = keys.Size("attention.key_length", LlamaConfigReader.MostHeadDim);
         if (given is null && hidden % heads != 0)
             throw keys.Values.Error("GA005", keys.Key("attention.head_count"), string.Create(CultureInfo.InvariantCulture, $"is {heads}, which does not divide the {hidden} channels, and there is no {keys.Key("attention.key_length")}"));
         int size = given ?? hidden / heads;
+        if (size > LlamaConfigReader.MostHeadDim)
+            throw keys.Values.Error("GA004", keys.Key("attention.head_count"), string.Create(CultureInfo.InvariantCulture, $"is {heads}, which makes heads of {size} channels; at most {LlamaConfigReader.MostHeadDim} are supported"));
         foreach (string other in (string[])["attention.value_length", "rope.dimension_count"])
             if (keys.Size(other, MostChannels, 0) is { } and var second && second != size)
                 throw keys.Values.Error("GA005", keys.Key(other), string.Create(CultureInfo.InvariantCulture, $"is {second}, but a head has {size} channels; only models in which all of them hold values and rotate are supported"));

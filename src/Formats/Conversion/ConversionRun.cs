@@ -48,7 +48,7 @@ internal sealed class ConversionRun : IDisposable
 
     public ConversionReport Report(string path, ModelKind kind) => new(path, kind, _files,
     [
-        .. _tensors.Select(t => new ConvertedTensor(t.Cast.Written.Name, t.Cast.Written.Shape, t.Plan.From.DType, t.Plan.To, t.Plan.Fallback, BytesOf(t.Cast.Written), t.Cast.Exact, t.Cast.RelativeError)),
+        .. _tensors.Select(t => new ConvertedTensor(t.Cast.Written.Name, t.Cast.Written.Shape, t.Plan.From.DType, t.Plan.To, t.Plan.Fallback, BytesOf(t.Cast.Written), t.Cast.Exact && !t.Plan.Rounded, t.Cast.RelativeError)),
     ], Warnings, Options.Verify);
 
     public void Dispose() => _pieces.Dispose();

@@ -42,6 +42,6 @@ public sealed record ConversionOptions
     /// <summary>Ends the conversion early: with nothing written, or, while the written is checked, without that.</summary>
     public CancellationToken Cancellation { get; init; }
 
-    /// <summary>Whether to read everything again and to compare it with what the source gives.</summary>
+    /// <summary>Whether to read everything again and to compare it with what the source gives; where they differ (CV006), what was written is removed.</summary>
     public bool Verify { get; init; }
 }

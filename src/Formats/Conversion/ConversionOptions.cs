@@ -8,7 +8,7 @@ namespace Marrow.Formats.Conversion;
 public sealed record ConversionOptions
 {
     /// <summary>
-    /// Folders, .safetensors and .pth: F32, F16 or BF16, which every floating-point tensor gets; null keeps the stored types. A quantised model needs it.
+    /// Folders, .safetensors and .pth: F32, F16 or BF16, which every floating-point tensor gets (one of less than 16 bits that is no block is refused, CV007; integers stay); null keeps the stored types. A quantised model needs it.
     /// </summary>
     public DType? StoreAs { get; init; }
 
@@ -42,6 +42,6 @@ public sealed record ConversionOptions
     /// <summary>Ends the conversion early: with nothing written, or, while the written is checked, without that.</summary>
     public CancellationToken Cancellation { get; init; }
 
-    /// <summary>Whether to read everything again and to compare it with what the source gives.</summary>
+    /// <summary>Whether to read everything again and to compare it with what the source gives; where they differ (CV006), what was written is removed.</summary>
     public bool Verify { get; init; }
 }

@@ -36,22 +36,51 @@ internal sealed class ConversionRun : IDisposable
         MatrixType = Tensors.Where(t => t.Shape.Count >= 2).GroupBy(t => t.DType).OrderByDescending(g => g.Sum(BytesOf)).Select(g => g.Key).FirstOrDefault();
     }
 
-    /// <summary>Ends the writing; <paramref name="open"/> opens what was written, should it be checked.</summary>
-    public void Finish(IEnumerable<string> files, Func<ITensorSource> open)
+    /// <summary>Ends the writing; <paramref name="open"/> opens what was written, should it be checked. Files that are not what they should be are removed, with <paramref name="folder"/> that they make up.</summary>
+    /// <exception cref="MarrowException">CV006 the check failed.</exception>
+    public void Finish(IEnumerable<string> files, Func<ITensorSource> open, string? folder = null)
     {
         _files = [.. files];
         if (!Options.Verify)
             return;
-        using ITensorSource written = open();
-        WrittenCheck.Compare(written, Tensors);
+        bool opened = false;
+        try
+        {
+            using ITensorSource written = open();
+            opened = true;
+            WrittenCheck.Compare(written, Tensors);
+        }
+        catch (MarrowException e) when (!opened || e.Code == "CV006")
+        {
+            if (WhyNotRemoved(folder) is { } why)
+                throw new MarrowException(e.Code, $"{e.Message} It could not be removed, delete it: {why}", e);
+            throw;
+        }
     }
 
     public ConversionReport Report(string path, ModelKind kind) => new(path, kind, _files,
     [
-        .. _tensors.Select(t => new ConvertedTensor(t.Cast.Written.Name, t.Cast.Written.Shape, t.Plan.From.DType, t.Plan.To, t.Plan.Fallback, BytesOf(t.Cast.Written), t.Cast.Exact, t.Cast.RelativeError)),
+        .. _tensors.Select(t => new ConvertedTensor(t.Cast.Written.Name, t.Cast.Written.Shape, t.Plan.From.DType, t.Plan.To, t.Plan.Fallback, BytesOf(t.Cast.Written), t.Cast.Exact && !t.Plan.Rounded, t.Cast.RelativeError)),
     ], Warnings, Options.Verify);
 
     public void Dispose() => _pieces.Dispose();
+
+    // A wrong file must not be taken for a model.
+    private string? WhyNotRemoved(string? folder)
+    {
+        try
+        {
+            foreach (string file in _files)
+                File.Delete(file);
+            if (folder is not null)
+                Directory.Delete(folder);
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return e.Message;
+        }
+    }
 
     private void Advance(string name, long bytes)
     {

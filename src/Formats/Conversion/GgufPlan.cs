@@ -4,6 +4,7 @@ using Marrow.Formats.Gguf.Architectures;
 using Marrow.Formats.Gguf.Tokenizers;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Numerics.Blocks;
+using Marrow.Formats.Views;
 
 namespace Marrow.Formats.Conversion;
 
@@ -27,6 +28,8 @@ internal sealed record GgufPlan(GgufMetadata Values, IReadOnlyList<PlannedTensor
             : Kept(values, tensors, [.. infos], name => architecture?.OfficialOf(name) is { } official && model.Tensors.Tensors.TryGetValue(official, out TensorInfo? info) ? info.DType : null);
         foreach (PlannedTensor tensor in planned)
             RequirePossible(model.Tensors.Path, tensor, options);
+        if (tensors is ViewedTensors views)
+            planned = [.. planned.Select(t => t with { Rounded = views.IsRounded(t.From.Name) })];
         if (planned.Count(t => t.Fallback is not null) is var count and > 0)
             warnings.Add(string.Create(CultureInfo.InvariantCulture, $"{count} tensors have rows that are not whole blocks and are stored as {string.Join(", ", planned.Where(t => t.Fallback is not null).Select(t => t.To).Distinct())} instead"));
         SetFileType(values, planned, options.FileType);

@@ -77,7 +77,7 @@ public static class ModelConversion
                 GgufTokenizer.WriteFiles(values, folder);
             SafetensorsWriter.WriteModel(folder, run.Tensors, options.MaxShardBytes);
         });
-        run.Finish(Directory.GetFiles(path).Order(StringComparer.Ordinal), () => SafetensorsFolder.Open(path));
+        run.Finish(Directory.GetFiles(path).Order(StringComparer.Ordinal), () => SafetensorsFolder.Open(path), folder: path);
     }
 
     private static RwkvNaming? NewNaming(string path, RwkvConfig config)

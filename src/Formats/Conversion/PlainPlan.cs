@@ -1,6 +1,7 @@
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Rwkv;
+using Marrow.Formats.Views;
 
 namespace Marrow.Formats.Conversion;
 
@@ -23,12 +24,18 @@ internal static class PlainPlan
         [
             .. tensors.OrderBy(t => t.Name, NaturalOrder.Instance).Select(t =>
             {
+                if (storeAs is { } named && IsCopiedFloat(t.DType))
+                    throw new MarrowException("CV007", $"{source.Path}: tensor '{Echo.Name(t.Name)}' is stored as {t.DType}, which is not decoded here and cannot be made {named}; take a file of another type, or keep the stored types [CV007]");
                 DType to = !t.DType.IsFloat() && !t.DType.IsBlock() ? t.DType : storeAs ?? (t.DType == DType.F32 ? vectors : null) ?? t.DType;
-                return to == t.DType || t.DType.IsReal() ? new PlannedTensor(t, to) : throw new MarrowException("CV007",
+                return to == t.DType || t.DType.IsReal() ? new PlannedTensor(t, to) { Rounded = naming is null && source is ViewedTensors views && views.IsRounded(t.Name) } : throw new MarrowException("CV007",
                     $"{source.Path}: tensor '{Echo.Name(t.Name)}' is stored as {t.DType}, which can be copied but not decoded here; take a file of another type (Q4_K, Q6_K, Q8_0 …) [CV007]");
             }),
         ];
     }
+
+    /// <summary>Floating-point types, and pairs of such, that are copied only.</summary>
+    private static bool IsCopiedFloat(DType type) =>
+        type is DType.F8E4M3 or DType.F8E5M2 or DType.F8E8M0 or DType.F8E4M3Fnuz or DType.F8E5M2Fnuz or DType.F4 or DType.F6E2M3 or DType.F6E3M2 or DType.C64;
 
     /// <summary>Refuses to write a model without a config.json that it cannot do without.</summary>
     /// <exception cref="MarrowException">CV001.</exception>

@@ -24,7 +24,7 @@ internal static class WrittenCheck
     }
 
     private static ModelFileException Wrong(ITensorSource written, string how) =>
-        new("CV006", written.Path, $"{how}; the disk or the memory of this machine is at fault, or another program wrote to the file: convert it again");
+        new("CV006", written.Path, $"{how}, and is removed; the disk or the memory of this machine is at fault, or another program wrote to the file: convert the model again");
 
     /// <summary>Takes the bytes that a tensor should have.</summary>
     private sealed class Comparison(ITensorSource written, TensorInfo info) : SinkStream

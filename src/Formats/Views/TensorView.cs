@@ -13,6 +13,9 @@ internal abstract class TensorView(TensorInfo info)
     /// <summary>Fills <paramref name="destination"/> from a byte of the shown tensor on; the range lies within it.</summary>
     public abstract void Read(long byteOffset, Span<byte> destination);
 
+    /// <summary>Whether a value that is shown was rounded on its way from the stored one; reads the tensor where that must be looked for.</summary>
+    public virtual bool IsRounded() => false;
+
     /// <summary>A description, its length computed from type and shape.</summary>
     public static TensorInfo Shown(string name, DType type, params long[] shape) => new(name, type, shape, Length(type, shape));
 
@@ -51,6 +54,23 @@ internal sealed class StackedView(TensorInfo info, TensorView[] parts) : TensorV
 internal sealed class FloatView(TensorInfo info, ITensorSource source, string stored, float factor = 1, float added = 0) : TensorView(info)
 {
     private const int PieceElements = 1 << 14;
+
+    // Factors are powers of two, which lose nothing.
+    public override bool IsRounded()
+    {
+        if (added == 0)
+            return false;
+        float[] buffer = new float[(int)Math.Min(PieceElements, Info.Count)];
+        for (long at = 0; at < Info.Count; at += buffer.Length)
+        {
+            Span<float> values = buffer.AsSpan(0, (int)Math.Min(buffer.Length, Info.Count - at));
+            source.ReadFloats(stored, at, values);
+            foreach (float value in values)
+                if (float.IsFinite(value) && (double)(value * factor + added) - added != (double)value * factor)
+                    return true;
+        }
+        return false;
+    }
 
     public override void Read(long byteOffset, Span<byte> destination)
     {

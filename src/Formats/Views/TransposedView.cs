@@ -9,16 +9,20 @@ namespace Marrow.Formats.Views;
 /// </summary>
 internal sealed class TransposedView : TensorView
 {
+    /// <summary>The most bytes of a tensor: those of models that stand transposed are RWKV's of low rank, of a few MiB at most, and two copies are made.</summary>
+    public const long LargestBytes = 64 << 20;
+
     private readonly ITensorSource _source;
     private readonly TensorInfo _stored;
     private readonly WeakReference<byte[]?> _made = new(null);
 
+    /// <exception cref="ModelFileException">TV001 over 64 MiB, or elements that are parts of bytes.</exception>
     public TransposedView(string name, ITensorSource source, TensorInfo stored)
         : base(Shown(name, stored.DType.IsBlock() ? DType.F32 : stored.DType, [.. stored.Shape.SkipLast(2), stored.Shape[^1], stored.Shape[^2]]))
     {
         (_source, _stored) = (source, stored);
-        if (Info.ByteLength > Array.MaxLength || Info.DType.Bits() % 8 != 0)
-            throw new ModelFileException("TV001", source.Path, $"tensor '{Echo.Name(stored.Name)}' {stored.ShapeText} of {stored.DType} cannot be transposed: it is too large, or its elements are parts of bytes");
+        if (Info.ByteLength > LargestBytes || Info.DType.Bits() % 8 != 0)
+            throw new ModelFileException("TV001", source.Path, $"tensor '{Echo.Name(stored.Name)}' {stored.ShapeText} of {stored.DType} cannot be transposed: it has {Info.ByteLength} bytes of {LargestBytes} at most, or its elements are parts of bytes; no model of this kind has such a one, the file is damaged or badly made");
     }
 
     public override void Read(long byteOffset, Span<byte> destination)

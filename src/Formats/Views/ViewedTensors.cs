@@ -41,6 +41,9 @@ internal sealed class ViewedTensors : ITensorSource
             _views[name].Read(byteOffset, destination);
     }
 
+    /// <summary>Whether values of a tensor were rounded; reads it where its view computes.</summary>
+    public bool IsRounded(string name) => _views[name].IsRounded();
+
     /// <inheritdoc/>
     public void Dispose()
     {

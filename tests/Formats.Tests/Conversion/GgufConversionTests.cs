@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Marrow.Formats.Conversion;
 using Marrow.Formats.Gguf;
 using Marrow.Formats.HuggingFace;
@@ -24,6 +25,28 @@ public sealed class GgufConversionTests : IDisposable
     }
 
     public void Dispose() => _files.Dispose();
+
+    [Theory]
+    [InlineData(0.25f, true)]
+    [InlineData(1e-9f, false)]
+    public void NormsOfGemmaAreExactOnlyWhereTheir1LosesNothing(float value, bool exact)
+    {
+        LlamaConfig config = Gguf.TinyModels.Config("gemma2");
+        using MemoryTensors all = Gguf.TinyModels.Official(config), tensors = MemoryTensors.Copy(all, IsNorm);
+        foreach (TensorInfo norm in all.Tensors.Values.Where(t => IsNorm(t.Name)))
+            tensors.Add(norm.Name, DType.F32, norm.Shape, MemoryMarshal.AsBytes<float>(Enumerable.Repeat(value, (int)norm.Count).ToArray()).ToArray());
+        ConversionReport there = ModelConversion.Write(_files["g.gguf"], ModelKind.Gguf, new SourceModel(tensors, config), new() { Verify = true });
+        Assert.Equal(exact, there.Exact);
+        Assert.All(there.Tensors, t => Assert.Equal(exact || !IsNorm(t.Name), t.Exact));
+        // What the file has then, 1.25 or 1, loses nothing on its way back; 0.1 does.
+        Assert.True(_files.Convert("g.gguf", "back", new() { Verify = true }).Exact);
+        using (GgufFile file = GgufFile.Open(_files["g.gguf"]))
+            GgufWriter.Write(_files["h.gguf"], file.Values, [.. file.Tensors.Values.Select(t => t.Name == "output_norm.weight"
+                ? TensorToWrite.FromFloats(t.Name, t.Shape, Enumerable.Repeat(0.1f, (int)t.Count).ToArray()) : TensorToWrite.Copy(file, t.Name))]);
+        Assert.Equal("model.norm.weight", Assert.Single(_files.Convert("h.gguf", "h").Tensors, t => !t.Exact).Name);
+
+        static bool IsNorm(string name) => name.EndsWith("norm.weight", StringComparison.Ordinal);
+    }
 
     [Theory]
     [MemberData(nameof(Models))]

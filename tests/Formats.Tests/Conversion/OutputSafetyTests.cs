@@ -93,6 +93,44 @@ public sealed class OutputSafetyTests(ITestOutputHelper output) : IDisposable
         Assert.Equal([_folder["in"]], Directory.GetFileSystemEntries(_folder.Path));
     }
 
+    [Theory]
+    [InlineData("out")]
+    [InlineData("out.safetensors")]
+    [InlineData("out.gguf")]
+    public void WhatFailsTheCheckIsRemoved(string target)
+    {
+        TinyModels.Llama(_folder["in"], 1, DType.F32);
+        using ModelFolder model = ModelFolder.Open(_folder["in"]);
+        SourceModel source = SourceModel.Of(model) with { Tensors = new Unsteady(model.Tensors, "model.norm.weight") };
+        MarrowException error = Assert.ThrowsAny<MarrowException>(() => ModelConversion.Write(_folder[target], ModelConversion.KindOf(target), source, new() { Verify = true }));
+        Assert.Equal("CV006", error.Code);
+        Assert.Contains("norm.weight' at byte 0", error.Message, StringComparison.Ordinal);
+        Assert.Equal([_folder["in"]], Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    /// <summary>A tensor is another one when it is read again.</summary>
+    private sealed class Unsteady(ITensorSource source, string tensor) : ITensorSource
+    {
+        private int _reads;
+
+        public string Path => source.Path;
+
+        public IReadOnlyDictionary<string, TensorInfo> Tensors => source.Tensors;
+
+        public IReadOnlyDictionary<string, string> Metadata => source.Metadata;
+
+        public void Read(string name, long byteOffset, Span<byte> destination)
+        {
+            source.Read(name, byteOffset, destination);
+            if (name == tensor && _reads++ > 0)
+                destination[0] ^= 1;
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+
     [Fact]
     public void ALargeFileIsWhatWasWritten()
     {

@@ -89,6 +89,26 @@ public sealed class PlainConversionTests : IDisposable
         _folder.Refused("CV007", "in", "int8", new() { StoreAs = DType.I8 });
     }
 
+    [Theory]
+    [InlineData(DType.F8E4M3)]
+    [InlineData(DType.F8E5M2)]
+    [InlineData(DType.F8E8M0)]
+    [InlineData(DType.C64)]
+    public void FloatsThatAreNotDecodedAreCopiedOrRefusedByName(DType type)
+    {
+        TinyModels.Llama(_folder["in"], 4, DType.F32);
+        using ModelFolder model = ModelFolder.Open(_folder["in"]);
+        using MemoryTensors tensors = MemoryTensors.Of(model.Tensors.Tensors.Keys.Select(n => TensorToWrite.Copy(model.Tensors, n)));
+        tensors.Add("model.scale", type, [2], new byte[type.Bytes(2)]);
+        tensors.Add("model.count", DType.I8, [2], new byte[2]);
+        SourceModel source = SourceModel.Of(model) with { Tensors = tensors };
+        Assert.True(ModelConversion.Write(_folder["copy.safetensors"], ModelKind.Safetensors, source, new() { Verify = true }).Exact);
+        MarrowException error = Assert.Throws<MarrowException>(() => ModelConversion.Write(_folder["out.safetensors"], ModelKind.Safetensors, source, new() { StoreAs = DType.BF16 }));
+        Assert.Equal("CV007", error.Code);
+        Assert.Contains("'model.scale'", error.Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder["out.safetensors"]));
+    }
+
     [Fact]
     public void TellsHowFarItIsAndCanBeStopped()
     {

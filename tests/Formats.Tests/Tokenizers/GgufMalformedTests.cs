@@ -1,3 +1,4 @@
+using System.Text;
 using Marrow.Formats.Gguf;
 using Marrow.Formats.Gguf.Tokenizers;
 
@@ -84,6 +85,30 @@ public class GgufMalformedTests
         GgufValues.Change(values, Tokens, 3 + 0x41, "zz");
         values.Integers(Types)![3 + 0x41] = 1;
         Refused("GV004", values, "<0x41>");
+    }
+
+    [Fact]
+    public void Tokens_too_long()
+    {
+        // Every cut of a token is looked at, so that a long one would take forever.
+        string most = new('a', 1024), more = new('a', 1025), huge = new('a', 1 << 20);
+        foreach (string text in (string[])[more, huge])
+        {
+            GgufMetadata pieces = GgufValues.SentencePiece(), bytes = GgufValues.ByteLevel();
+            GgufValues.Change(pieces, Tokens, 266, text);
+            Refused("GV004", pieces, $"a token, 266, of {text.Length} characters");
+            bytes.Strings(Tokens)![5] = Encoding.UTF8.GetBytes(text);
+            Refused("GV004", bytes, $"a token, 5, of {text.Length} characters");
+        }
+        GgufMetadata good = GgufValues.SentencePiece();
+        GgufValues.Change(good, Tokens, 266, most);
+        Assert.Equal(266, GgufTokenizer.Read(good).Tokenizer.VocabularySize - 1);
+        System.Text.Json.Nodes.JsonObject json = TinyTokenizers.SentencePiece();
+        json["model"]!["vocab"]!.AsObject()[more] = 267;
+        Assert.Equal("TK017", Assert.Throws<ModelFileException>(() => GgufValues.From(268, ("tokenizer.json", json.ToJsonString()))).Code);
+        GgufMetadata world = GgufValues.World();
+        GgufValues.Change(world, Tokens, 300, string.Concat(Enumerable.Repeat("\\xff", 1024)));
+        Assert.Equal(new string('\uFFFD', 1024), GgufTokenizer.Read(world).Tokenizer.Decode([300], false));
     }
 
     [Theory]

@@ -82,19 +82,45 @@ public sealed class SentencePieceFileTests : IDisposable
             Assert.Equal(model.Tokenizer.Encode(text, true, true), read.Tokenizer.Encode(text, true, true));
         _folder.Put("added_tokens.json", """{ "ab": 270 }""");
         Assert.Equal("TK003", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder.Path)).Code);
+        foreach (string far in (string[])["16777215", "65808"])
+        {
+            _folder.Put("added_tokens.json", $$"""{ "x": {{far}} }""");
+            ModelFileException error = Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder.Path));
+            Assert.Equal("TK003", error.Code);
+            Assert.Contains($"has the id {far}", error.Message, StringComparison.Ordinal);
+        }
         _folder.Put("added_tokens.json", """{ "x": -1 }""");
         Assert.Equal("TK003", Assert.Throws<ModelFileException>(() => ModelTokenizer.Load(_folder.Path)).Code);
+    }
+
+    /// <summary>One entry: "Z" becomes <paramref name="replacement"/>.</summary>
+    private static byte[] CharsmapOf(string replacement, bool endless = false)
+    {
+        // The root's children start at unit 0x100, the value of "Z" stands at unit 0x101.
+        uint[] trie = new uint[0x200];
+        trie[0] = 0x100u << 10;
+        // Or the children of "Z" are the root's once more.
+        uint children = endless ? 0x100u : 0x101u;
+        trie[0x100 ^ 'Z'] = (((uint)(0x100 ^ 'Z') ^ children) << 10) | (endless ? 0u : 0x100) | 'Z';
+        trie[0x101] = 0x8000_0000;
+        return [.. BitConverter.GetBytes(trie.Length * 4), .. trie.SelectMany(BitConverter.GetBytes), .. Encoding.UTF8.GetBytes(replacement), 0];
+    }
+
+    [Fact]
+    public void Replacements_that_grow_without_end_are_refused()
+    {
+        ModelTokenizer model = Load(Model(charsmap: CharsmapOf(new string('a', 1000))));
+        Assert.NotEmpty(model.Tokenizer.Encode("bbZ", false, false));
+        Assert.Equal("GV006", Assert.Throws<MarrowException>(() => model.Tokenizer.Encode(new string('Z', 100), false, false)).Code);
+        ModelTokenizer endless = Load(Model(charsmap: CharsmapOf("ab", endless: true)));
+        Assert.NotEmpty(endless.Tokenizer.Encode(new string('Z', 1000), false, false));
+        Assert.Equal("GV006", Assert.Throws<MarrowException>(() => endless.Tokenizer.Encode(new string('Z', 1 << 20), false, false)).Code);
     }
 
     [Fact]
     public void Spaces_collapse_and_characters_are_replaced()
     {
-        // One entry: "Z" becomes "ab". The root's children start at unit 0x100, the value of "Z" stands at unit 0x101.
-        uint[] trie = new uint[0x200];
-        trie[0] = 0x100u << 10;
-        trie[0x100 ^ 'Z'] = (((uint)(0x100 ^ 'Z') ^ 0x101u) << 10) | 0x100 | 'Z';
-        trie[0x101] = 0x8000_0000;
-        byte[] charsmap = [.. BitConverter.GetBytes(trie.Length * 4), .. trie.SelectMany(BitConverter.GetBytes), .. "ab\0"u8];
+        byte[] charsmap = CharsmapOf("ab");
         ModelTokenizer model = Load(Model(collapse: true, charsmap: charsmap));
         Assert.Equal([261, 263, 264, 267], model.Tokenizer.Encode("Zbc c", false, false));
         Assert.Equal([261, 264, 267], model.Tokenizer.Encode("ab c ", false, false));

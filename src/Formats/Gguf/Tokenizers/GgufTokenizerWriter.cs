@@ -104,6 +104,10 @@ internal sealed class GgufTokenizerWriter(TokenizerFiles files, int rows, GgufMe
             if (vocabulary.IdOf(TokenTable.ByteText(value)) is null)
                 throw Refuse(folder.Path, $"it falls back to bytes, but has no token {TokenTable.ByteText(value)}");
 
+        for (int id = 0; id < vocabulary.Size; id++)
+            if (vocabulary.TryGetToken(id, out string? token) && token.Length > GgufVocabulary.LongestToken)
+                throw Refuse(folder.Path, $"token {id} has {token.Length} characters, and at most {GgufVocabulary.LongestToken} are allowed");
+
         Dictionary<int, AddedToken> added = Added(folder);
         int? unknown = structure.Unknown is { } text ? vocabulary.IdOf(text) : null;
         Func<int, float> score = MergeScores.Of(vocabulary, structure.Merges, added.ContainsKey, _notes);

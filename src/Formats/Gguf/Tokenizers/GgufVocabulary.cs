@@ -1,12 +1,16 @@
 using System.Globalization;
 using System.Text;
 using Marrow.Formats.Tokenizers;
+using Marrow.Formats.Tokenizers.World;
 
 namespace Marrow.Formats.Gguf.Tokenizers;
 
 /// <summary>The vocabulary of a GGUF file with the checks of spec/formats.md §2.3: tokens, types, scores and the ids that have a role.</summary>
 internal sealed class GgufVocabulary
 {
+    /// <summary>The most characters of a token, as of sentencepiece's pieces: every place where it can be cut in two is looked at.</summary>
+    public const int LongestToken = 1024;
+
     // Found by text, since files seldom name them (spec/formats.md §7.2).
     private static readonly string[] EndTexts =
         ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<EOT>"];
@@ -22,7 +26,7 @@ internal sealed class GgufVocabulary
 
     /// <summary>Reads and checks the arrays.</summary>
     /// <exception cref="ModelFileException">
-    /// GV001 an array is missing, of another type or length, or holds what it may not; GV002 two tokens alike, or one too long.
+    /// GV001 an array is missing, of another type or length, or holds what it may not; GV002 two tokens alike, or a special one too long; GV004 another one too long.
     /// </exception>
     public static GgufVocabulary Read(GgufMetadata values)
     {
@@ -36,6 +40,8 @@ internal sealed class GgufVocabulary
         if (wrong >= 0)
             throw values.Error("GV001", TokenizerKeys.Scores, $"has no finite score for token {wrong}; the file is damaged");
         long[]? types = OfLength(values, TokenizerKeys.Types, Array<long>(values, TokenizerKeys.Types, "I32 numbers", GgufType.I32, GgufType.U32), count);
+        // World spells a byte with up to four characters, and bounds the bytes itself.
+        int longest = values.Text(TokenizerKeys.Model) == "rwkv" ? 4 * WorldVocabulary.LongestToken : LongestToken;
         var texts = new string[count];
         var known = new TokenType[count];
         var seen = new Dictionary<string, int>(count, StringComparer.Ordinal);
@@ -51,6 +57,8 @@ internal sealed class GgufVocabulary
                 known[id] = TokenType.Control;
             if (known[id] is TokenType.Control or TokenType.UserDefined && texts[id].Length > AddedToken.LongestContent)
                 throw values.Error("GV002", TokenizerKeys.Tokens, $"has a special token, {id}, of {texts[id].Length} characters; at most {AddedToken.LongestContent} are allowed");
+            if (texts[id].Length > longest)
+                throw values.Error("GV004", TokenizerKeys.Tokens, $"has a token, {id}, of {texts[id].Length} characters; at most {longest} are allowed");
         }
         return new GgufVocabulary(values, bytes, new TokenTable(texts, known, System.Array.ConvertAll(scores, s => (float)s)));
     }

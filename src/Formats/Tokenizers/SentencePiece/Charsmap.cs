@@ -10,6 +10,9 @@ namespace Marrow.Formats.Tokenizers.SentencePiece;
 /// </summary>
 internal sealed class Charsmap : ITextNormalizer
 {
+    // Unicode's own normal forms make at most 11 bytes of one, from strings of a few characters.
+    private const int LargestGrowth = 64, LongestKey = 1024;
+
     private readonly uint[] _trie;
     private readonly byte[] _replacements;
 
@@ -36,6 +39,7 @@ internal sealed class Charsmap : ITextNormalizer
         return new Charsmap(trie, replacements);
     }
 
+    /// <exception cref="MarrowException">GV006 the trie leads out of itself or has strings of over 1024 bytes; the text becomes over 64 times as long.</exception>
     public string Normalize(string text)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(text);
@@ -44,7 +48,10 @@ internal sealed class Charsmap : ITextNormalizer
         {
             if (LongestAt(bytes.AsSpan(at), out int length) is { } replacement)
             {
-                normalized.Write(_replacements.AsSpan(replacement, _replacements.AsSpan(replacement).IndexOf((byte)0)));
+                int size = _replacements.AsSpan(replacement).IndexOf((byte)0);
+                if (normalized.WrittenCount + (long)size > Math.Min((long)LargestGrowth * (bytes.Length + 16), Array.MaxLength))
+                    throw Broken($"makes a text over {LargestGrowth} times as long");
+                normalized.Write(_replacements.AsSpan(replacement, size));
             }
             else
             {
@@ -63,6 +70,8 @@ internal sealed class Charsmap : ITextNormalizer
         uint position = Base(UnitAt(0));
         for (int i = 0; i < text.Length && text[i] != 0; i++)
         {
+            if (i == LongestKey)
+                throw Broken($"has strings of over {LongestKey} bytes");
             position ^= text[i];
             uint unit = UnitAt(position);
             if ((unit & 0x8000_00FF) != text[i])
@@ -72,15 +81,17 @@ internal sealed class Charsmap : ITextNormalizer
                 continue;
             uint offset = UnitAt(position) & 0x7FFF_FFFF;
             if (offset >= _replacements.Length)
-                throw Broken();
+                throw Broken(Outside);
             (found, length) = ((int)offset, i + 1);
         }
         return found;
     }
 
-    private uint UnitAt(uint position) => position < _trie.Length ? _trie[position] : throw Broken();
+    private uint UnitAt(uint position) => position < _trie.Length ? _trie[position] : throw Broken(Outside);
 
     private static uint Base(uint unit) => unit >> 10 << (int)((unit & 0x200) >> 6);
 
-    private static MarrowException Broken() => new("GV006", "The tokenizer's precompiled_charsmap leads out of itself; the model file is damaged, fetch it again. [GV006]");
+    private const string Outside = "leads out of itself";
+
+    private static MarrowException Broken(string how) => new("GV006", $"The tokenizer's precompiled_charsmap {how}; the model file is damaged, fetch it again. [GV006]");
 }

@@ -11,7 +11,10 @@ internal sealed record SentencePieceFolder(SentencePieceFile File, TokenTable To
 {
     private const float AddedScore = -1000, UnusedScore = -10000;
 
-    /// <exception cref="ModelFileException">As <see cref="SentencePieceFile.Read"/>; TK003 an added token's text is another's; TK008, TK009 broken JSON.</exception>
+    // Rows that models leave unused between their pieces and the tokens that were added.
+    private const int LargestGap = 1 << 16;
+
+    /// <exception cref="ModelFileException">As <see cref="SentencePieceFile.Read"/>; TK003 an added token's text is another's, or its id far behind the others; TK008, TK009 broken JSON.</exception>
     public static SentencePieceFolder Read(TokenizerFiles files, string path, TokenizerConfig config)
     {
         SentencePieceFile file = SentencePieceFile.Read(path);
@@ -28,7 +31,13 @@ internal sealed record SentencePieceFolder(SentencePieceFile File, TokenTable To
         foreach (AddedToken token in config.AddedTokens)
             added[token.Id] = token;
 
-        int count = Math.Max(file.Tokens.Count, added.Count == 0 ? 0 : added.Keys.Max() + 1);
+        AddedToken? last = added.Values.MaxBy(t => t.Id);
+        if (last is not null && last.Id >= file.Tokens.Count + added.Count + LargestGap)
+        {
+            throw new ModelFileException("TK003", path, $"the added token {Echo.Quote(last.Content)} has the id {last.Id}, far behind the {file.Tokens.Count} pieces and {added.Count} added tokens; "
+                + "the files do not belong together, or one is damaged");
+        }
+        int count = Math.Max(file.Tokens.Count, last is null ? 0 : last.Id + 1);
         var texts = new string[count];
         var types = new TokenType[count];
         var scores = new float[count];

@@ -41,10 +41,6 @@ public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long>
         });
     }
 
-    /// <summary>A tensor of bf16 values, stored as they are.</summary>
-    public static TensorToWrite FromBFloat16s(string name, IReadOnlyList<long> shape, ReadOnlyMemory<BFloat16> values) =>
-        new(name, DType.BF16, shape, stream => WriteBytes(stream, values.Span));
-
     /// <summary>A tensor of 64-bit integers.</summary>
     public static TensorToWrite FromInt64s(string name, IReadOnlyList<long> shape, ReadOnlyMemory<long> values) =>
         new(name, DType.I64, shape, stream => WriteBytes(stream, values.Span));
@@ -74,7 +70,7 @@ public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long>
         });
     }
 
-    private static void WriteBytes<T>(Stream stream, ReadOnlySpan<T> values) where T : unmanaged
+    private static void WriteBytes(Stream stream, ReadOnlySpan<long> values)
     {
         for (int at = 0; at < values.Length; at += PieceElements)
             stream.Write(MemoryMarshal.AsBytes(values.Slice(at, Math.Min(PieceElements, values.Length - at))));

@@ -10,7 +10,7 @@ namespace Marrow.Adapters.Converting;
 /// </summary>
 public sealed class AdapterMatrix
 {
-    private const int MostValues = 1 << 29;
+    internal const int MostValues = 1 << 29;
     private readonly Func<float[]> _read;
 
     /// <summary>A matrix of <paramref name="rows"/> × <paramref name="columns"/> values that <paramref name="read"/> makes, to be stored as <paramref name="type"/>.</summary>

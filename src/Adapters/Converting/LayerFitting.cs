@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using Marrow.Adapters.LowRank;
 using Marrow.Formats;
 
@@ -39,14 +38,14 @@ internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool 
         int rows = layer.B.Rows, columns = layer.A.Columns;
         for (int i = 0; i < b.Length; i++)
             b[i] *= layer.Factor;
-        return Approximated(layer.Module, from, Svd.OfProduct(b, a, rows, columns, limit.Rank), rows, columns, () => Svd.Product(b, a, rows, columns), 0);
+        return Approximated(layer.Module, from, Svd.OfProduct(b, a, rows, columns, limit.Rank), WrittenError.Product(b, a, columns), 0);
     }
 
-    private static (AdaptedModule, LayerConversion) Approximated(string module, string from, TruncatedSvd svd, int rows, int columns, Func<float[]> change, double weightSquares)
+    private static (AdaptedModule, LayerConversion) Approximated(string module, string from, TruncatedSvd svd, WrittenError.RowReader change, double weightSquares)
     {
         var (b, a) = svd.Factors();
-        int rank = svd.Values.Length;
-        double error = Residual(change(), rows, columns, b, a, rank);
+        int rank = svd.Values.Length, rows = b.Length / rank, columns = a.Length / rank;
+        double error = WrittenError.Squares(change, b, a, rank);
         var layer = new LowRankLayer(module, AdapterMatrix.Of(rank, columns, a), AdapterMatrix.Of(rows, rank, b), new LoraScale(rank));
         return (layer, new LayerConversion(module, from, rank, Exactness.Approximate) { ErrorSquares = error, ChangeSquares = svd.SquaredNorm, WeightSquares = weightSquares });
     }
@@ -54,31 +53,10 @@ internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool 
     private (AdaptedModule, LayerConversion) Approximated(AdaptedModule layer, LowRankLimit limit)
     {
         var (values, rows, columns, squares) = WeightDeltas.Of(layer, model);
-        return Approximated(layer.Module, layer.Method, Svd.Of(values, rows, columns, limit.Rank), rows, columns, () => values, squares);
+        return Approximated(layer.Module, layer.Method, Svd.Of(values, rows, columns, limit.Rank), WrittenError.Rows(values, columns), squares);
     }
 
     /// <summary>The best LoRA of a rank for a whole change of a weight, and how good it is.</summary>
     public static (AdaptedModule Layer, LayerConversion Report) Nearest(string module, float[] change, int rows, int columns, int rank, double weightSquares) =>
-        Approximated(module, "difference of weights", Svd.Of(change, rows, columns, rank), rows, columns, () => change, weightSquares);
-
-    // ‖Δ − B·A‖² of the factors as they are written, fp32.
-    private static double Residual(float[] change, int rows, int columns, float[] b, float[] a, int rank)
-    {
-        var sums = new double[rows];
-        Parallel.For(0, rows, () => new double[columns], (o, _, row) =>
-        {
-            for (int j = 0; j < columns; j++)
-                row[j] = change[(long)o * columns + j];
-            for (int k = 0; k < rank; k++)
-            {
-                double factor = b[(long)o * rank + k];
-                ReadOnlySpan<float> right = a.AsSpan(k * columns, columns);
-                for (int j = 0; j < right.Length; j++)
-                    row[j] -= factor * right[j];
-            }
-            sums[o] = TensorPrimitives.SumOfSquares<double>(row);
-            return row;
-        }, _ => { });
-        return sums.Sum();
-    }
+        Approximated(module, "difference of weights", Svd.Of(change, rows, columns, rank), WrittenError.Rows(change, columns), weightSquares);
 }

@@ -8,6 +8,7 @@ namespace Marrow.Adapters.Converting;
 /// <summary>Matrices as fp32 tensors. The files that they come from stay their owners'.</summary>
 internal sealed class MatrixTensors : ITensorSource
 {
+    private const int PieceElements = 1 << 20;
     private readonly IReadOnlyDictionary<string, AdapterMatrix> _matrices;
     private readonly Lock _reading = new();
     private (string Name, float[] Values)? _last;
@@ -47,7 +48,16 @@ internal sealed class MatrixTensors : ITensorSource
                 _last = (name, _matrices[name].Read());
             values = _last.Value.Values;
         }
-        MemoryMarshal.AsBytes(values.AsSpan())[(int)byteOffset..].Slice(0, destination.Length).CopyTo(destination);
+        // Of the largest matrices the bytes are more than one span holds.
+        while (!destination.IsEmpty)
+        {
+            int first = checked((int)(byteOffset / sizeof(float))), skip = (int)(byteOffset % sizeof(float));
+            ReadOnlySpan<byte> stored = MemoryMarshal.AsBytes(values.AsSpan(first, Math.Min(PieceElements, values.Length - first)))[skip..];
+            int count = Math.Min(stored.Length, destination.Length);
+            stored[..count].CopyTo(destination);
+            destination = destination[count..];
+            byteOffset += count;
+        }
     }
 
     public void Dispose()

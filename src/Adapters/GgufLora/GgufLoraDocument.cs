@@ -82,7 +82,7 @@ internal sealed class GgufLoraDocument : AdapterDocument
 
     private AdapterMatrix Official(AdapterMatrix up, string official, BaseWeights model)
     {
-        if (_architecture.RowOrder(official, model.Config) is { } order)
+        if (GgufLoraKind.RowOrder(_architecture, official, model, up) is { } order)
         {
             var back = new int[order.Length];
             for (int i = 0; i < order.Length; i++)

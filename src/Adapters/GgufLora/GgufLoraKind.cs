@@ -69,7 +69,7 @@ public sealed class GgufLoraKind : AdapterKind
                 throw new MarrowException("AC004", $"'{Echo.Name(layer.Module)}' is embedding and head in one, and llama.cpp would change only one of them. Merge the adapter into the model instead (marrow merge). [AC004]");
             string official = layer.Module + ".weight", name = architecture.NameOf(official)
                 ?? throw new MarrowException("AC007", $"'{Echo.Name(official)}' has no place in GGUF files of {architecture.Name}, so its LoRA has none; merge the adapter into the model instead (marrow merge). [AC007]");
-            AdapterMatrix b = architecture.RowOrder(official, model.Config) is { } order ? layer.B.WithRows(order) : layer.B;
+            AdapterMatrix b = RowOrder(architecture, official, model, layer.B) is { } order ? layer.B.WithRows(order) : layer.B;
             b = b.Times(1 / (double)architecture.DivisorOf(official, model.Config));
             // The embedding's is looked up by tokens.
             tensors.Add((layer.IsEmbedding ? layer.A.Transposed() : layer.A).ToWrite(name + A));
@@ -78,5 +78,15 @@ public sealed class GgufLoraKind : AdapterKind
         if (model.Config is RwkvConfig { Version: 6 } rwkv)
             writing.Warnings.Add(string.Create(CultureInfo.InvariantCulture, $"the file is for a GGUF file of the base whose rwkv6.rescale_every_n_layers is {rwkv.RescaleEvery}; beside one with another value, later layers would be changed too much or too little"));
         GgufWriter.Write(path, values, tensors);
+    }
+
+    /// <summary>The rows' order of B in the file (row i is official row [i]); null where it is the official one.</summary>
+    /// <exception cref="ModelFileException">AC008 the base's configuration makes another number of rows than B has.</exception>
+    internal static int[]? RowOrder(GgufArchitecture architecture, string official, BaseWeights model, AdapterMatrix b)
+    {
+        int[]? order = architecture.RowOrder(official, model.Config);
+        if (order is not null && order.Length != b.Rows)
+            throw new ModelFileException("AC008", Echo.Name(model.Path), $"'{Echo.Name(official)}' has {b.Rows} rows, of which B {b.ShapeText} of its LoRA is made, but heads and their size in the configuration make {order.Length}; correct the numbers of heads in the base's configuration");
+        return order;
     }
 }

@@ -32,7 +32,7 @@ public static class Svd
     public static TruncatedSvd OfProduct(double[] b, double[] a, int rows, int columns, int k)
     {
         int rank = b.Length / rows, left = Math.Min(rank, rows), right = Math.Min(rank, columns), side = Math.Min(left, right);
-        if (side > ExactProduct && k + Oversampling < side / 2)
+        if (side > ExactProduct && k + Oversampling < side / 2 && (long)rows * columns <= AdapterMatrix.MostValues)
             return Of(Product(b, a, rows, columns), rows, columns, k);
         double[][] qb = ColumnsOf(b, rows, rank), qa = RowsOf(a, rank, columns);
         // B = Qb·Rb and Aᵀ = Qa·Ra, so B·A = Qb·(Rb·Raᵀ)·Qaᵀ. A factor that is wider than tall is its own R.
@@ -54,7 +54,7 @@ public static class Svd
     }
 
     /// <summary>B·A, summed in double precision and rounded once.</summary>
-    internal static float[] Product(double[] b, double[] a, int rows, int columns)
+    private static float[] Product(double[] b, double[] a, int rows, int columns)
     {
         int rank = b.Length / rows;
         var product = new float[(long)rows * columns];

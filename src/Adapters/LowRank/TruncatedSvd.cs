@@ -7,9 +7,6 @@ namespace Marrow.Adapters.LowRank;
 /// <param name="SquaredNorm">‖M‖², of all of M.</param>
 public sealed record TruncatedSvd(double[] Values, double[][] Left, double[][] Right, double SquaredNorm)
 {
-    /// <summary>‖M − U·diag(s)·Vᵀ‖ / ‖M‖; 0 where M is zero.</summary>
-    public double RelativeError => SquaredNorm > 0 ? Math.Sqrt(Math.Max(0, 1 - Values.Sum(s => s * s) / SquaredNorm)) : 0;
-
     /// <summary>The first <paramref name="k"/> parts.</summary>
     public TruncatedSvd First(int k) => k >= Values.Length ? this : new(Values[..k], Left[..k], Right[..k], SquaredNorm);
 

@@ -9,8 +9,8 @@ namespace Marrow.Adapters.Merging;
 
 /// <summary>
 /// The weights of a model in memory as a file would hold them: each in the type that it has in <c>source</c> (where the model came from), or in memory
-/// where there is none, or (<c>precise</c>) all as fp32, to be rounded once by whoever writes them. What is quantised there and in memory, and so was not
-/// changed, has its stored blocks. It owns neither.
+/// where there is none, or (<c>precise</c>) all as fp32, to be rounded once by whoever writes them. What is quantised in memory, and so was not changed, is
+/// what is stored there, of whatever type. It owns neither.
 /// </summary>
 internal sealed class ModelTensors : ITensorSource
 {
@@ -24,7 +24,7 @@ internal sealed class ModelTensors : ITensorSource
         _weights = model.Weights.ToDictionary(w => w.Name);
         var tensors = new Dictionary<string, TensorInfo>();
         foreach (Weight weight in model.Weights)
-            Add(weight.Name, IsKept(weight) ? weight.Value.DType : precise ? DType.F32 : Plain(StoredType(weight, source)), TensorFiles.Dimensions(weight.Value.Shape));
+            Add(weight.Name, IsKept(weight) ? _source!.Tensors[weight.Name].DType : precise ? DType.F32 : Plain(StoredType(weight, source)), TensorFiles.Dimensions(weight.Value.Shape));
         // Other programs ask for these although nothing reads them: RWKV-7's first block has no value residual, but its newest files have its tensors.
         _unread = model is Rwkv ? source?.Tensors : null;
         foreach (TensorInfo tensor in _unread?.Tensors.Values.Where(t => model.Config.IsDerived(t.Name)) ?? [])
@@ -43,7 +43,7 @@ internal sealed class ModelTensors : ITensorSource
     public void Read(string name, long byteOffset, Span<byte> destination)
     {
         TensorInfo info = this.Require(name);
-        if (info.DType.IsBlock())
+        if (_weights.TryGetValue(name, out Weight? weight) && IsKept(weight))
         {
             _source!.Read(name, byteOffset, destination);
             return;
@@ -52,7 +52,7 @@ internal sealed class ModelTensors : ITensorSource
         if (byteOffset % size != 0 || destination.Length % size != 0)
             throw new ArgumentException($"{name} is read in whole elements of {size} bytes", nameof(byteOffset));
         var values = new float[count];
-        if (_weights.TryGetValue(name, out Weight? weight))
+        if (weight is not null)
             weight.Value.ReadFloats(values, byteOffset / size);
         else
             _unread!.ReadFloats(name, byteOffset / size, values);
@@ -66,7 +66,7 @@ internal sealed class ModelTensors : ITensorSource
     }
 
     // A weight that an adapter changed is fp32 in memory.
-    private bool IsKept(Weight weight) => weight.Value.DType.IsBlock() && _source?.Tensors.GetValueOrDefault(weight.Name)?.DType == weight.Value.DType;
+    private bool IsKept(Weight weight) => weight.Value.DType.IsBlock() && _source?.Tensors.GetValueOrDefault(weight.Name)?.Count == weight.Value.Shape.Count;
 
     // What was quantised and changed is told in fp32, exactly.
     private static DType Plain(DType type) => type.IsBlock() ? DType.F32 : type;

@@ -51,6 +51,7 @@ public sealed record DoraConfig : LoraConfig
 
 internal sealed class DoraLayer(LinearLayer layer, int r, double scale, float dropout, int site, AdapterInit init) : LayerAdapter(layer)
 {
+    private const int PieceElements = 1 << 20;
     private readonly LoraLayer _lora = new(layer, r, scale, dropout, site, init);
     private Tensor? _squares;
 
@@ -108,11 +109,15 @@ internal sealed class DoraLayer(LinearLayer layer, int r, double scale, float dr
     private void ForRows(Action<int, ReadOnlySpan<float>> work)
     {
         Tensor w = Layer.Weight.Value;
-        var row = new float[w.Shape.Last];
-        for (int o = 0; o < w.Shape.Rows; o++)
+        int n = w.Shape.Last, rows = w.Shape.Rows, most = Math.Max(1, PieceElements / n);
+        // Many rows at a time: a GPU is waited for once for all of them.
+        var values = new float[Math.Min(rows, most) * n];
+        for (int first = 0; first < rows; first += most)
         {
-            w.ReadFloats(row, (long)o * row.Length);
-            work(o, row);
+            int count = Math.Min(most, rows - first);
+            w.ReadFloats(values.AsSpan(0, count * n), (long)first * n);
+            for (int i = 0; i < count; i++)
+                work(first + i, values.AsSpan(i * n, n));
         }
     }
 

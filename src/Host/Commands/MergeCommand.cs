@@ -43,7 +43,7 @@ internal static class MergeCommand
             // The certificate's logits are to show what merging does, not what narrow activations do.
             using LoadedModel loaded = LoadedModel.Open(choice.Activations == "auto" ? choice with { Activations = "fp32" } : choice, context.Get<DeviceOpener>());
             if (choice.Matrices is { } narrow && narrow.IsBlock())
-                context.Errors.WriteLine($"marrow: warning: the base was quantised to {narrow} while it was loaded, and what is written has the losses of that in every linear layer; --dtype auto merges into the weights as they are stored");
+                context.Errors.WriteLine($"marrow: warning: the base was quantised to {narrow} while it was loaded, and the layers that the adapter changes are written with the losses of that; --dtype auto merges into the weights as they are stored");
             MergeCertificate certificate = loaded.Adapted!.Merge(TokenList.Batch(Probe(loaded)));
             stopping.ThrowIfCancellationRequested();
             ConversionReport report = ModelFolderWriter.Write(path, kind, loaded.Model, loaded.Folder, options);

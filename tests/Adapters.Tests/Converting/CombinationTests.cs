@@ -1,6 +1,8 @@
 using Marrow.Adapters.Converting;
 using Marrow.Adapters.Converting.Combining;
 using Marrow.Adapters.Methods;
+using Marrow.Formats;
+using Marrow.Formats.Numerics;
 
 namespace Marrow.Adapters.Tests.Converting;
 
@@ -82,15 +84,29 @@ public sealed class CombinationTests : IDisposable
         Assert.All(some.Layers, l => Assert.Equal(2, l.Rank));
         _fixture.Convert("a", "cat", "peft", r => r with { Inputs = [new(_fixture.Folder["a"]), new(_fixture.Folder["b"], 0.5)] });
         Dictionary<string, double[]> sum = Changes(_fixture.Folder["cat"]), five = Changes(_fixture.Folder["five"]), two = Changes(_fixture.Folder["two"]);
-        double misses = 0, squares = 0;
+        double misses = 0, squares = 0, rounding = 0;
         foreach ((string module, double[] change) in sum)
         {
             Assert.InRange(change.Zip(five[module], (x, y) => Math.Abs(x - y)).Max(), 0, 1e-6);
+            rounding += change.Zip(five[module], (x, y) => (x - y) * (x - y)).Sum();
             misses += change.Zip(two[module], (x, y) => (x - y) * (x - y)).Sum();
             squares += change.Sum(x => x * x);
         }
         Assert.Equal(Math.Sqrt(misses / squares), some.RelativeError!.Value, 1e-6);
         Assert.InRange(some.RelativeError.Value, 0.01, 0.9);
+        // What is left of a full rank is the rounding of the written factors, and no less.
+        Assert.InRange(all.RelativeError.Value / Math.Sqrt(rounding / squares), 0.99, 1.01);
+    }
+
+    [Fact]
+    public void Changes_too_large_to_be_made_whole_are_refused_by_name()
+    {
+        static AdapterMatrix Zeros(int rows, int columns) => new(rows, columns, DType.F32, () => new float[rows * columns]);
+        var layer = new LowRankLayer("model.embed_tokens", Zeros(1, (1 << 15) + 1), Zeros(1 << 14, 1), new(1)) { IsEmbedding = true };
+        var refused = Assert.Throws<MarrowException>(() => new AdapterCombination(new() { Method = CombinationMethod.TiesSvd, Density = 0.5 }).Combine([(new AdapterContents([layer], []), 1)]));
+        Assert.Equal("AC002", refused.Code);
+        Assert.Contains("model.embed_tokens", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("[16384,32769]", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using Marrow.Adapters.GgufLora;
 using Marrow.Adapters.Methods;
 using Marrow.Formats;
 using Marrow.Formats.Gguf;
+using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 
 namespace Marrow.Adapters.Tests.Converting;
@@ -110,6 +111,23 @@ public sealed class GgufLoraTests : IDisposable
         Assert.Equal(layer.B.Read().Select(v => v / 4), document.Tensors.ReadFloats("blk.2.time_mix_output.weight.lora_b"));
         Assert.Equal(layer.B.Read(), document.Tensors.ReadFloats("blk.2.time_mix_key.weight.lora_b"));
         Assert.All(document.Read(model).Layers, l => Assert.Equal(layer.B.Read(), ((LowRankLayer)l).B.Read()));
+    }
+
+    [Fact]
+    public void Heads_that_contradict_the_tensors_are_refused()
+    {
+        _fixture.Make("lora", new LoraConfig { R = 2, Targets = new() { TargetModules = new(["k_proj"]) } });
+        _fixture.Convert("lora", "x.gguf", "gguf-lora");
+        string config = _fixture.Folder["model", "config.json"], text = File.ReadAllText(config);
+        File.WriteAllText(config, text.Replace("\"num_key_value_heads\": 1", "\"num_key_value_heads\": 3", StringComparison.Ordinal));
+        Assert.NotEqual(text, File.ReadAllText(config));
+        using ModelFolder wrong = ModelFolder.Open(_fixture.Folder["model"]);
+        foreach (var (from, to, kind) in new[] { ("lora", "y.gguf", "gguf-lora"), ("x.gguf", "y", "peft") })
+        {
+            string message = _fixture.Refused(from, to, kind, "AC008", r => r with { Model = wrong }).Message;
+            Assert.Contains("self_attn.k_proj.weight' has 4 rows", message, StringComparison.Ordinal);
+            Assert.Contains("make 12", message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

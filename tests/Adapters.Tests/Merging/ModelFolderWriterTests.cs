@@ -55,6 +55,31 @@ public sealed class ModelFolderWriterTests : IDisposable
         Assert.Equal(File.ReadAllText(_folder["source", "config.json"]), File.ReadAllText(_folder["out", "config.json"]));
     }
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData(DType.F32)]
+    public void What_was_quantised_while_loading_and_not_changed_is_that_of_the_source(DType? storeAs)
+    {
+        using (Llama made = TinyLlama.Create(_device, TinyLlama.Config(hidden: 256, ffn: 512) with { VocabularySize = 64, HeadCount = 4, HeadDim = 64 }))
+            ModelFolderWriter.Write(_folder["source"], made, null, DType.BF16);
+        using ModelFolder source = ModelFolder.Open(_folder["source"]);
+        using CausalModel model = ModelLoader.Load(_device, source, DType.NF4);
+        Assert.All(model.Linears, l => Assert.Equal(DType.NF4, l.Weight.Value.DType));
+        using (var adapted = new AdaptedModel(model, new LoraConfig { R = 2, Targets = new() { TargetModules = new(["q_proj"]) } }, 1))
+        {
+            TinyLlama.Scramble(adapted);
+            adapted.Merge(TinyLlama.Batch());
+        }
+        ModelFolderWriter.Write(_folder["out"], model, source, storeAs);
+        using ModelFolder files = ModelFolder.Open(_folder["out"]);
+        Assert.Equal(source.Tensors.Tensors.Keys.Order(), files.Tensors.Tensors.Keys.Order());
+        Assert.All(files.Tensors.Tensors.Values, t =>
+        {
+            Assert.Equal(storeAs ?? DType.BF16, t.DType);
+            Assert.Equal(!t.Name.Contains("q_proj", StringComparison.Ordinal), source.Tensors.ReadFloats(t.Name).SequenceEqual(files.Tensors.ReadFloats(t.Name)));
+        });
+    }
+
     [Fact]
     public void Another_type_and_shards_are_written_as_asked()
     {

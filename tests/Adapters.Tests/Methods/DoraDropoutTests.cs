@@ -2,6 +2,8 @@ using Marrow.Adapters.Methods;
 using Marrow.Engine;
 using Marrow.Engine.Autograd;
 using Marrow.Engine.Devices.Cpu;
+using Marrow.Engine.Layers;
+using Marrow.Engine.Training;
 using Tensor = Marrow.Engine.Tensor;
 
 namespace Marrow.Adapters.Tests.Methods;
@@ -30,6 +32,22 @@ public sealed class DoraDropoutTests
             for (int i = 0; i < Inputs; i++)
                 Assert.Equal(Enumerable.Range(0, Outputs).Sum(o => (w[o * Inputs + i] + change[o * Inputs + i] * kept[t * Inputs + i]) * dy[t * Outputs + o]), dx[t * Inputs + i], 1e-5);
         }
+    }
+
+    [Fact]
+    public void Magnitudes_of_many_rows_are_their_norms()
+    {
+        // More than one piece of rows, and the last one not whole.
+        const int Many = 1500, Wide = 1000;
+        var random = new Random(5);
+        float[] w = [.. Enumerable.Range(0, Many * Wide).Select(_ => random.NextSingle() - 0.5f)];
+        using var device = new CpuDevice(1);
+        using Tensor stored = Tensor.Of(device, new Shape(Many, Wide), w);
+        using LayerAdapter adapter = new DoraConfig { R = R }.CreateAdapter(new LinearLayer("layer", new Weight("layer.weight", stored)), 0);
+        var magnitudes = new float[Many];
+        adapter.Tensors[2].Fill!(magnitudes, new SeededRandom(1, 1));
+        for (int o = 0; o < Many; o++)
+            Assert.Equal(Math.Sqrt(w.Skip(o * Wide).Take(Wide).Sum(v => (double)v * v)), magnitudes[o], 1e-4);
     }
 
     /// <summary>What dropout multiplies each element by at the layer's site.</summary>

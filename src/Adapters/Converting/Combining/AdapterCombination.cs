@@ -93,24 +93,29 @@ internal sealed class AdapterCombination(Combination how)
         LowRankLayer first = parts[0].Layer;
         int rows = first.B.Rows, columns = first.A.Columns;
         TruncatedSvd svd;
+        WrittenError.RowReader whole;
         if (how.Method == CombinationMethod.Svd)
         {
             LowRankLayer sum = Cat(parts);
             double[] b = sum.B.ReadDoubles();
             TensorPrimitives.Multiply(b, sum.Factor, b);
-            svd = Svd.OfProduct(b, sum.A.ReadDoubles(), rows, columns, rank);
+            double[] a = sum.A.ReadDoubles();
+            svd = Svd.OfProduct(b, a, rows, columns, rank);
+            whole = WrittenError.Product(b, a, columns);
         }
         else
         {
+            if ((long)rows * columns > AdapterMatrix.MostValues)
+                throw new MarrowException("AC002", $"The change of '{Echo.Name(first.Module)}' would be made whole by {how.Method}, [{rows},{columns}], more than {AdapterMatrix.MostValues} values; use svd or cat, which work on the factors. [AC002]");
             double[] change = TaskTensors.Combine([.. parts.Select(p => Product(p.Layer))], [.. parts.Select(p => p.Weight * p.Layer.Factor)], how, site);
             var narrow = new float[change.Length];
             TensorPrimitives.ConvertTruncating<double, float>(change, narrow);
             svd = Svd.Of(narrow, rows, columns, rank);
+            whole = WrittenError.Rows(change, columns);
         }
         var (left, right) = svd.Factors();
         int k = svd.Values.Length;
-        double error = svd.RelativeError;
-        _truncations[first.Module] = new LayerConversion(first.Module, first.Method, k, Exactness.Approximate) { ChangeSquares = svd.SquaredNorm, ErrorSquares = error * error * svd.SquaredNorm };
+        _truncations[first.Module] = new LayerConversion(first.Module, first.Method, k, Exactness.Approximate) { ChangeSquares = svd.SquaredNorm, ErrorSquares = WrittenError.Squares(whole, left, right, k) };
         return first with { A = AdapterMatrix.Of(k, columns, right), B = AdapterMatrix.Of(rows, k, left), Scale = new LoraScale(k) };
     }
 

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 namespace Marrow.Tests;
 
 /// <summary>
-/// Gives a parser damaged copies of its sound files: for a short time, or MARROW_FUZZ_INPUTS of them, with the seed MARROW_FUZZ_SEED or a new one.
+/// Gives a parser damaged copies of its sound files: for a short time, or MARROW_FUZZ_INPUTS of them, with the seed MARROW_FUZZ_SEED or always the same.
 /// </summary>
 internal sealed class FuzzRun : IDisposable
 {
@@ -17,6 +17,9 @@ internal sealed class FuzzRun : IDisposable
 
     private readonly TemporaryFolder _folder = new(TemporaryFolder.InMemory);
     private readonly FuzzTarget _target;
+    // Ordinary runs are the beginning of long ones that passed: a change is judged by what it changed, not by luck.
+    private const int UsualSeed = 7;
+
     private readonly IReadOnlyList<FuzzSeed> _seeds;
     private readonly byte[][] _files;
     private readonly int _seed;
@@ -38,7 +41,7 @@ internal sealed class FuzzRun : IDisposable
     public static void Of(FuzzTarget target, ITestOutputHelper output)
     {
         long? inputs = Number("MARROW_FUZZ_INPUTS");
-        using var run = new FuzzRun(target, (int?)Number("MARROW_FUZZ_SEED") ?? Random.Shared.Next());
+        using var run = new FuzzRun(target, (int?)Number("MARROW_FUZZ_SEED") ?? UsualSeed);
         run.LayOut();
         long start = Stopwatch.GetTimestamp();
         using (new Timer(_ => run.StopHang(), null, Hang, Hang))

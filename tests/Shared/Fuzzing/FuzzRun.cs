@@ -13,13 +13,13 @@ internal sealed class FuzzRun : IDisposable
     private const int MostFaults = 10;
     private const int ShownBytes = 4096;
 
+    // Ordinary runs are the beginning of long ones that passed: a change is judged by what it changed, not by luck.
+    private const int UsualSeed = 7;
+
     private static readonly TimeSpan ShortRun = TimeSpan.FromSeconds(1.5), Hang = TimeSpan.FromSeconds(60);
 
     private readonly TemporaryFolder _folder = new(TemporaryFolder.InMemory);
     private readonly FuzzTarget _target;
-    // Ordinary runs are the beginning of long ones that passed: a change is judged by what it changed, not by luck.
-    private const int UsualSeed = 7;
-
     private readonly IReadOnlyList<FuzzSeed> _seeds;
     private readonly byte[][] _files;
     private readonly int _seed;

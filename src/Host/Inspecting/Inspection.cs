@@ -41,7 +41,7 @@ internal sealed class Inspection(string kind, string path)
     public List<InspectionProblem> Problems { get; } = [];
 
     /// <summary>Runs one check; what it throws becomes a problem and the inspection goes on.</summary>
-    public T? Try<T>(Func<T> check) where T : class
+    public T? Try<T>(Func<T?> check) where T : class
     {
         try
         {
@@ -56,7 +56,7 @@ internal sealed class Inspection(string kind, string path)
         }
     }
 
-    /// <summary>Adds the tensors and notes of <paramref name="source"/>, and with <paramref name="values"/> reads every value: NaN and infinity are problems.</summary>
+    /// <summary>Adds the tensors and notes of <paramref name="source"/>, and with <paramref name="values"/> reads every value, or the scales of blocks that are not decoded: NaN and infinity are problems.</summary>
     public void Add(ITensorSource source, bool values, CancellationToken stopping)
     {
         foreach ((string key, string value) in source.Metadata)
@@ -64,6 +64,9 @@ internal sealed class Inspection(string kind, string path)
         foreach (TensorInfo tensor in source.Tensors.Values.OrderBy(t => t.Name, StringComparer.Create(System.Globalization.CultureInfo.InvariantCulture, System.Globalization.CompareOptions.NumericOrdering)))
         {
             TensorStatistics? statistics = values && tensor.DType.IsReal() ? Try(() => TensorStatistics.Of(source, tensor, stopping)) : null;
+            // Blocks that are not decoded have scales all the same.
+            if (values && tensor.DType.IsBlock() && !tensor.DType.IsReal() && Try(() => source.FirstFault(tensor.Name, stopping)) is { } fault)
+                Problems.Add(new InspectionProblem(fault.Code, fault.Message));
             Tensors.Add(new InspectedTensor(tensor.Name, tensor.DType.ToString(), tensor.Shape, tensor.ByteLength, statistics));
             if (statistics is { NotFinite: > 0 and var bad })
                 Problems.Add(new InspectionProblem("IN002", $"{source.Path}: tensor '{Echo.Name(tensor.Name)}' holds {bad} values that are NaN or infinite; it cannot be trained or run [IN002]"));

@@ -1,5 +1,7 @@
 using System.Text.Json;
+using Marrow.Formats;
 using Marrow.Formats.Gguf;
+using Marrow.Formats.Numerics;
 using Marrow.Host.Tests.Training;
 
 namespace Marrow.Host.Tests.Commands;
@@ -25,6 +27,22 @@ public class InspectGgufTests
         Assert.True(codes.Length > 2 && codes.All(c => c == "GG021"), string.Join(' ', codes));
         File.WriteAllBytes(path, bytes[..30]);
         Assert.Single(Codes(Inspect(2, path)));
+    }
+
+    [Fact]
+    public void A_scale_that_is_NaN_is_told_of_blocks_that_are_not_decoded_too()
+    {
+        using var folder = new TemporaryFolder();
+        string model = folder["m.gguf"], path = folder["n.gguf"];
+        MarrowProcess.Done("convert", TinyModel.Write(folder), model);
+        byte[] blocks = new byte[DType.IQ2_XXS.Bytes(512)];
+        foreach (bool damaged in (bool[])[false, true])
+        {
+            blocks[blocks.Length / 2 + 1] = (byte)(damaged ? 0x7E : 0);
+            using (GgufFile file = GgufFile.Open(model))
+                GgufWriter.Write(path, file.Values, [.. file.Tensors.Keys.Select(n => TensorToWrite.Copy(file, n)), new TensorToWrite("extra.weight", DType.IQ2_XXS, [2, 256], s => s.Write(blocks))]);
+            Assert.Equal(damaged, Codes(Inspect(2, path, "--values")).Contains("GG024"));
+        }
     }
 
     [Fact]

@@ -33,7 +33,7 @@ internal readonly struct JsonAt(string file, string place, JsonElement value)
     }
 
     public ModelFileException Error(string code, string message, Exception? inner = null) =>
-        new(code, file, $"{place}: {message}", inner);
+        new(code, file, $"{Echo.Name(place, 1000)}: {message}", inner);
 
     public ModelFileException Unsupported(string what, string name) =>
         Error("TK006", $"{Path.GetFileName(file)} uses {what} {Echo.Quote(name)}, which is not supported");
@@ -47,7 +47,7 @@ internal readonly struct JsonAt(string file, string place, JsonElement value)
     }
 
     public JsonAt Required(string key) =>
-        Optional(key) ?? throw Error("TK007", $"has no '{key}'; the file is incomplete, download it again");
+        Optional(key) ?? throw Error("TK007", $"has no '{Echo.Name(key)}'; the file is incomplete, download it again");
 
     public string Text() => value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Expected("a string");
 

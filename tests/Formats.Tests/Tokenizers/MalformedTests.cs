@@ -114,6 +114,17 @@ public class MalformedTests
     }
 
     [Fact]
+    public void Keys_are_escaped_too()
+    {
+        Assert.Contains("has no '\\u0018'", Refused(json => json["post_processor"]!["single"]![0]!["SpecialToken"]!["id"] = "\u0018").Message, StringComparison.Ordinal);
+        Assert.Contains(".special_tokens.\\u0018:", Refused(json =>
+        {
+            json["post_processor"]!["single"]![0]!["SpecialToken"]!["id"] = "\u0018";
+            json["post_processor"]!["special_tokens"]!["\u0018"] = new JsonObject();
+        }).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Any_cut_or_changed_byte_is_read_or_refused()
     {
         byte[] bytes = System.Text.Encoding.UTF8.GetBytes(TinyTokenizers.SentencePiece().ToJsonString());

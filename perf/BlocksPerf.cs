@@ -9,8 +9,8 @@ namespace Marrow.Perf;
 /// <summary>Times decoding and encoding of every block type on one core, beside the memory bandwidth of the same minute and the rates published for ggml.</summary>
 internal static class BlocksPerf
 {
-    private const int Values = 1 << 22;
-    private const double Seconds = 1, Turn = 3e-3;
+    private const int InMemory = 1 << 26, InCache = 1 << 16, Piece = 1 << 22;
+    private const double Seconds = 1;
 
     /// <summary>M weights/s of ggml's reference C with AVX2 on a core of a cloud machine (spec/formats.md §11.1): not measured here.</summary>
     private static readonly Dictionary<DType, int> Published = new()
@@ -26,54 +26,53 @@ internal static class BlocksPerf
         using var one = new WorkerPool(1);
         (double copy, double triad) = MemoryBandwidth.Measure(one);
         Console.WriteLine($"one core, {(Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128)}-bit vectors; memory: copy {copy:F1}, triad {triad:F1} GB/s");
-        Console.WriteLine("GB/s count fp32 and blocks. ggml: rates of spec/formats.md §11.1, from another machine.");
-        Console.WriteLine($"{"type",-8} | decode: M weights/s    GB/s | encode: M weights/s    GB/s    ggml");
-        float[] values = Gaussian(), decoded = new float[Values];
+        Console.WriteLine($"GB/s count fp32 and blocks, in memory ({InMemory >> 20} Mi values); M weights/s also in cache ({InCache >> 10} Ki). ggml: rates of spec/formats.md §11.1, from another machine.");
+        Console.WriteLine("| type | decode: in cache | in memory | GB/s | of copy | encode: in cache | in memory | GB/s | of copy | ggml |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
+        float[] values = Gaussian(), decoded = new float[InMemory];
         foreach (BlockFormat format in BlockFormats.All)
         {
             if (format.Decode is not { } decode || !format.Name.Contains(only, StringComparison.Ordinal))
                 continue;
-            byte[] blocks = new byte[Values / format.Elements * format.Bytes];
-            double bytes = 4.0 + (double)format.Bytes / format.Elements;
-            string encoded = "";
-            if (format.Encode is { } encode)
+            byte[] blocks = new byte[InMemory / format.Elements * format.Bytes];
+            string Rates(Action<int, int> run)
             {
-                double seconds = Best(n => encode(values.AsSpan(0, n), blocks.AsSpan(0, n / format.Elements * format.Bytes)));
-                encoded = $"{1 / seconds / 1e6,19:F0} {bytes / seconds / 1e9,7:F1} {(Published.TryGetValue(format.DType, out int rate) ? rate : ""),7}";
+                double cached = Best(run, InCache, InCache), memory = Best(run, InMemory, Piece), rate = (4.0 + (double)format.Bytes / format.Elements) / memory / 1e9;
+                return $"{1 / cached / 1e6:F0} | {1 / memory / 1e6:F0} | {rate:F1} | {100 * rate / copy:F0} %";
             }
-            double spent = Best(n => decode(blocks.AsSpan(0, n / format.Elements * format.Bytes), decoded.AsSpan(0, n)));
-            Console.WriteLine($"{format.Name,-8} | {1 / spent / 1e6,19:F0} {bytes / spent / 1e9,7:F1} | {encoded}".TrimEnd());
+            Span<byte> Blocks(int from, int n) => blocks.AsSpan(from / format.Elements * format.Bytes, n / format.Elements * format.Bytes);
+            // Encoding comes first, so that sound blocks are decoded; those without an encoder are zeros.
+            string encoded = format.Encode is { } encode
+                ? $"{Rates((from, n) => encode(values.AsSpan(from, n), Blocks(from, n)))} | {(Published.TryGetValue(format.DType, out int rate) ? rate : "")}"
+                : " | | | |";
+            Console.WriteLine($"| {format.Name} | {Rates((from, n) => decode(Blocks(from, n), decoded.AsSpan(from, n)))} | {encoded} |");
         }
         return 0;
     }
 
-    /// <summary>Seconds a value: the best of a second of runs, slow ones short enough to fall between the turns of other programs.</summary>
-    private static double Best(Action<int> run)
-    {
-        // The runtime recompiles what is called often, a little later.
-        double first = Best(run, Values, Seconds / 4);
-        return Best(run, Math.Min(Values, Math.Max(1, (int)(Turn / first) >> 14) << 14), Seconds);
-    }
-
-    private static double Best(Action<int> run, int count, double seconds)
+    /// <summary>Seconds a value: the best piece of at least a second of walks over <paramref name="all"/> values.</summary>
+    private static double Best(Action<int, int> run, int all, int piece)
     {
         double best = double.MaxValue;
         long begun = Stopwatch.GetTimestamp();
         do
         {
-            long start = Stopwatch.GetTimestamp();
-            run(count);
-            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+            for (int from = 0; from < all; from += piece)
+            {
+                long start = Stopwatch.GetTimestamp();
+                run(from, piece);
+                best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+            }
         }
-        while (Stopwatch.GetElapsedTime(begun).TotalSeconds < seconds);
-        return best / count;
+        while (Stopwatch.GetElapsedTime(begun).TotalSeconds < Seconds);
+        return best / piece;
     }
 
     private static float[] Gaussian()
     {
-        float[] values = new float[Values];
+        float[] values = new float[InMemory];
         var random = new SplitMix64(1);
-        for (int i = 0; i < Values; i++)
+        for (int i = 0; i < InMemory; i++)
         {
             double sum = -6;
             for (int k = 0; k < 12; k++)

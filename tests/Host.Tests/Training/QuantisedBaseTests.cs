@@ -32,6 +32,22 @@ public class QuantisedBaseTests
     }
 
     [Fact]
+    public void A_merge_tells_what_storing_lost()
+    {
+        using var folder = new TemporaryFolder();
+        string[] call = ["merge", "--model", TinyModel.Write(folder), "--adapter", TinyModel.WriteLora(folder, "adapter"), "--device", "cpu"];
+        JsonElement[] Stored(string name, params string[] options)
+        {
+            JsonElement[] told = [.. MarrowProcess.Json([.. call, "--out", folder[name], .. options]).GetProperty("stored").EnumerateArray()];
+            Assert.Equal(told.Length, JsonDocument.Parse(File.ReadAllText(folder[Path.ChangeExtension(name, "merge.json")])).RootElement.GetProperty("stored").GetArrayLength());
+            return told;
+        }
+        Assert.All(Stored("a.gguf"), t => Assert.True(t.GetProperty("exact").GetBoolean()));
+        Assert.Contains(Stored("b.gguf", "--store-as", "q8_0"), t => t.GetProperty("to").GetString() == "Q8_0" && t.GetProperty("relative_error").GetDouble() is > 0.001 and < 0.01);
+        Assert.Contains("→ Q8_0 ", MarrowProcess.Done([.. call, "--out", folder["c.gguf"], "--store-as", "q8_0"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Layers_that_are_not_quantised_are_named()
     {
         using var folder = new TemporaryFolder();

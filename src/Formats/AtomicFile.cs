@@ -18,14 +18,18 @@ public static class AtomicFile
 
     /// <summary>
     /// Writes what <paramref name="write"/> puts into the stream. Should it throw, the old file stays. Space for <paramref name="expectedBytes"/> is
-    /// taken first, so that a disk without it is told at once.
+    /// taken first, so that a disk without it is told at once. <paramref name="check"/> is given the finished file under its temporary name, before it takes the place of another.
     /// </summary>
     /// <exception cref="MarrowException">IO008 the file cannot be written; IO009 a folder stands at the path.</exception>
-    public static void Write(string path, Action<Stream> write, long expectedBytes = 0) => WriteAll([new(path, write, expectedBytes)]);
+    public static void Write(string path, Action<Stream> write, long expectedBytes = 0, Action<string>? check = null) =>
+        WriteAll([new(path, write, expectedBytes)], check is null ? null : temporary => check(temporary[0]));
 
-    /// <summary>Writes several files as <see cref="Write"/> does one. None appears before all are on the disk; then they do in the given order.</summary>
+    /// <summary>
+    /// Writes several files as <see cref="Write"/> does one. None appears before all are on the disk; then they do in the given order. The last one is that by which
+    /// the others are opened: an old one goes first, so that no kill leaves old and new files that are taken for one model.
+    /// </summary>
     /// <exception cref="MarrowException">IO008 a file cannot be written; IO009 a folder stands at its path.</exception>
-    internal static void WriteAll(IReadOnlyList<FileToWrite> files)
+    internal static void WriteAll(IReadOnlyList<FileToWrite> files, Action<IReadOnlyList<string>>? check = null)
     {
         string path = "";
         List<(string Path, string Temporary, string Full)> written = [];
@@ -46,6 +50,9 @@ public static class AtomicFile
                 file.Write(file.ExpectedBytes >= EarlyWriteback.Least ? new EarlyWriteback(stream) : stream);
                 stream.Flush(flushToDisk: true);
             }
+            check?.Invoke([.. written.Select(w => w.Temporary)]);
+            if (written.Count > 1)
+                File.Delete(written[^1].Full);
             foreach ((string target, string temporary, string full) in written)
             {
                 path = target;

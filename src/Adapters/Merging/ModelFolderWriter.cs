@@ -28,10 +28,10 @@ public static class ModelFolderWriter
         ArgumentNullException.ThrowIfNull(options);
         if ((model.Linears.FirstOrDefault(l => l.Adapter is not null)?.Path ?? model.InitialStates.FirstOrDefault(s => s.Trained is not null)?.Name) is { } adapted)
             throw new MarrowException("AD012", $"{adapted} has an adapter attached, which the written model would lack; merge it first. [AD012]");
-        using var stored = new ModelTensors(model, source, precise: options.StoreAs is not null || options.FileType is not null);
+        using var stored = new ModelTensors(model, source);
         ModelConfig config = model.Config is LlamaConfig llama ? llama with { TiedEmbeddings = !stored.Tensors.ContainsKey("lm_head.weight") } : model.Config;
         SourceModel written = source is null ? new SourceModel(stored, config) : SourceModel.Of(source) with { Tensors = stored, Config = config, GgufTensors = null };
-        return ModelConversion.Write(path, kind, written, options with { KeepNames = true });
+        return ModelConversion.Write(path, kind, written with { StoredTypes = stored.StoredTypes }, options with { KeepNames = true });
     }
 
     /// <summary>Whether a path means one file, not a folder.</summary>

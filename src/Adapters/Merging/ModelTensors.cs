@@ -1,5 +1,6 @@
-using Marrow.Engine.Layers;
+using System.Runtime.InteropServices;
 using Marrow.Engine;
+using Marrow.Engine.Layers;
 using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.HuggingFace;
@@ -8,31 +9,32 @@ using Marrow.Formats.Numerics;
 namespace Marrow.Adapters.Merging;
 
 /// <summary>
-/// The weights of a model in memory as a file would hold them: each in the type that it has in <c>source</c> (where the model came from), or in memory
-/// where there is none, or (<c>precise</c>) all as fp32, to be rounded once by whoever writes them. What is quantised in memory, and so was not changed, is
-/// what is stored there, of whatever type. It owns neither.
+/// The weights of a model in memory, in the types that they have there, and the types that a file is to hold them in: those of <c>source</c> (where the model came
+/// from), or of the memory where there is none. What is quantised in memory, and so was not changed, is what is stored there, of whatever type. It owns neither.
 /// </summary>
 internal sealed class ModelTensors : ITensorSource
 {
     private readonly Dictionary<string, Weight> _weights;
-    private readonly ITensorSource? _unread, _source;
+    private readonly ITensorSource? _source;
 
-    public ModelTensors(CausalModel model, ModelFolder? source, bool precise)
+    public ModelTensors(CausalModel model, ModelFolder? source)
     {
         Path = source?.Path ?? model.ModelType;
         _source = source?.Tensors;
-        _weights = model.Weights.ToDictionary(w => w.Name);
+        _weights = model.Weights.Where(w => !IsKept(w)).ToDictionary(w => w.Name);
         var tensors = new Dictionary<string, TensorInfo>();
         foreach (Weight weight in model.Weights)
-            Add(weight.Name, IsKept(weight) ? _source!.Tensors[weight.Name].DType : precise ? DType.F32 : Plain(StoredType(weight, source)), TensorFiles.Dimensions(weight.Value.Shape));
+            tensors.Add(weight.Name, IsKept(weight) ? _source!.Tensors[weight.Name] : Described(weight));
         // Other programs ask for these although nothing reads them: RWKV-7's first block has no value residual, but its newest files have its tensors.
-        _unread = model is Rwkv ? source?.Tensors : null;
-        foreach (TensorInfo tensor in _unread?.Tensors.Values.Where(t => model.Config.IsDerived(t.Name)) ?? [])
-            Add(tensor.Name, precise ? DType.F32 : Plain(tensor.DType), tensor.Shape);
+        if (model is Rwkv)
+            foreach (TensorInfo tensor in _source?.Tensors.Values.Where(t => model.Config.IsDerived(t.Name)) ?? [])
+                tensors.Add(tensor.Name, tensor);
         Tensors = tensors;
-
-        void Add(string name, DType type, IReadOnlyList<long> shape) => tensors.Add(name, new TensorInfo(name, type, shape, type.Bytes(shape.Aggregate(1L, (a, b) => a * b))));
+        StoredTypes = _weights.Values.ToDictionary(w => w.Name, StoredType);
     }
+
+    /// <summary>The types that changed and unchanged weights are stored in where none is named.</summary>
+    public IReadOnlyDictionary<string, DType> StoredTypes { get; }
 
     public string Path { get; }
 
@@ -43,7 +45,7 @@ internal sealed class ModelTensors : ITensorSource
     public void Read(string name, long byteOffset, Span<byte> destination)
     {
         TensorInfo info = this.Require(name);
-        if (_weights.TryGetValue(name, out Weight? weight) && IsKept(weight))
+        if (!_weights.TryGetValue(name, out Weight? weight))
         {
             _source!.Read(name, byteOffset, destination);
             return;
@@ -51,14 +53,14 @@ internal sealed class ModelTensors : ITensorSource
         int size = info.DType.Bits() / 8, count = destination.Length / size;
         if (byteOffset % size != 0 || destination.Length % size != 0)
             throw new ArgumentException($"{name} is read in whole elements of {size} bytes", nameof(byteOffset));
+        if (info.DType == DType.F32)
+        {
+            weight.Value.ReadFloats(MemoryMarshal.Cast<byte, float>(destination), byteOffset / size);
+            return;
+        }
         var values = new float[count];
-        if (weight is not null)
-            weight.Value.ReadFloats(values, byteOffset / size);
-        else
-            _unread!.ReadFloats(name, byteOffset / size, values);
-        using var stored = new MemoryStream(destination.Length);
-        TensorToWrite.FromFloats(name, [count], values, info.DType).Write(stored);
-        stored.GetBuffer().AsSpan(0, destination.Length).CopyTo(destination);
+        weight.Value.ReadFloats(values, byteOffset / size);
+        BFloat16.Narrow(values, MemoryMarshal.Cast<byte, BFloat16>(destination));
     }
 
     public void Dispose()
@@ -68,16 +70,17 @@ internal sealed class ModelTensors : ITensorSource
     // A weight that an adapter changed is fp32 in memory.
     private bool IsKept(Weight weight) => weight.Value.DType.IsBlock() && _source?.Tensors.GetValueOrDefault(weight.Name)?.Count == weight.Value.Shape.Count;
 
-    // What was quantised and changed is told in fp32, exactly.
-    private static DType Plain(DType type) => type.IsBlock() ? DType.F32 : type;
-
-    private static DType StoredType(Weight weight, ModelFolder? source)
+    private static TensorInfo Described(Weight weight)
     {
-        if (source is null)
-            return weight.Value.DType;
-        if (source.Tensors.Tensors.TryGetValue(weight.Name, out TensorInfo? info))
-            return info.DType;
-        // An untied head is stored as the embedding that it was copied from, a state that the source does not have as it is trained.
-        return weight.Name == "lm_head.weight" ? source.Tensors.Require("model.embed_tokens.weight").DType : weight.Value.DType;
+        DType type = weight.Value.DType == DType.BF16 ? DType.BF16 : DType.F32;
+        return new TensorInfo(weight.Name, type, TensorFiles.Dimensions(weight.Value.Shape), type.Bytes(weight.Value.Shape.Count));
+    }
+
+    // What was quantised and changed is stored as fp32. An untied head is stored as the embedding that it was copied from, a state that the source does not have as it is trained.
+    private DType StoredType(Weight weight)
+    {
+        DType type = _source?.Tensors.GetValueOrDefault(weight.Name)?.DType
+            ?? (_source is not null && weight.Name == "lm_head.weight" ? _source.Require("model.embed_tokens.weight").DType : Tensors[weight.Name].DType);
+        return type.IsBlock() ? DType.F32 : type;
     }
 }

@@ -37,16 +37,23 @@ public static class WeightTypes
         return spare && !kept.IsBlock() && Fits(Spare, shape) ? Spare : kept;
     }
 
-    /// <summary>Names the linear layers of a model that did not become <paramref name="wanted"/>, a block type that was asked for; null where there is nothing to tell.</summary>
-    public static string? Remark(CausalModel model, DType? wanted)
+    /// <summary>What should be known where <paramref name="wanted"/>, a block type, was asked for: the linear layers that did not become it, and those that <paramref name="stored"/>, where it was loaded from, holds quantised already. Empty where there is nothing to tell.</summary>
+    public static IReadOnlyList<string> Remarks(CausalModel model, DType? wanted, ITensorSource? stored)
     {
+        ArgumentNullException.ThrowIfNull(model);
         if (wanted is not { } type || !type.IsBlock())
-            return null;
+            return [];
+        List<string> remarks = [];
         Weight[] others = [.. model.Linears.Select(l => l.Weight).Where(w => w.Value.DType != type)];
-        if (others.Length == 0)
-            return null;
-        string named = string.Join(", ", others.Take(3).Select(w => $"{Echo.Name(w.Name)} [{w.Value.Shape[0]},{w.Value.Shape[1]}] {w.Value.DType}"));
-        return $"{others.Length} of {model.Linears.Count} linear layers are not {type}, whose blocks of {BlockFormats.Of(type).Elements} values do not fill their rows: {named}{(others.Length > 3 ? ", …" : "")}";
+        if (others.Length > 0)
+        {
+            string named = string.Join(", ", others.Take(3).Select(w => $"{Echo.Name(w.Name)} [{w.Value.Shape[0]},{w.Value.Shape[1]}] {w.Value.DType}"));
+            remarks.Add($"{others.Length} of {model.Linears.Count} linear layers are not {type}, whose blocks of {BlockFormats.Of(type).Elements} values do not fill their rows: {named}{(others.Length > 3 ? ", …" : "")}");
+        }
+        DType[] twice = [.. model.Linears.Where(l => l.Weight.Value.DType == type).Select(l => stored?.Tensors.GetValueOrDefault(l.Weight.Name)?.DType).OfType<DType>().Where(t => t.IsBlock() && t != type)];
+        if (twice.Length > 0)
+            remarks.Add($"{twice.Length} of {model.Linears.Count} linear layers are stored quantised ({string.Join(", ", twice.Distinct())}) and quantised again as {type} in memory, with the losses of both; dtype auto keeps them as they are stored");
+        return remarks;
     }
 
     private static bool Fits(DType type, Shape shape) => shape.Last % BlockFormats.Of(type).Elements == 0;

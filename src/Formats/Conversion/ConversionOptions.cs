@@ -39,9 +39,9 @@ public sealed record ConversionOptions
     /// <summary>Told after each piece, from any thread, never from two at once.</summary>
     public Action<ConversionProgress>? Progress { get; init; }
 
-    /// <summary>Ends the conversion early: with nothing written, or, while the written is checked, without that.</summary>
+    /// <summary>Ends the conversion early, with nothing written.</summary>
     public CancellationToken Cancellation { get; init; }
 
-    /// <summary>Whether to read everything again and to compare it with what the source gives; where they differ (CV006), what was written is removed.</summary>
+    /// <summary>Whether to read everything again and to compare it with what the source gives, before it takes the place of what stands at the target; where they differ (CV006), nothing is written.</summary>
     public bool Verify { get; init; }
 }

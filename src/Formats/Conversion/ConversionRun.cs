@@ -8,7 +8,6 @@ internal sealed class ConversionRun : IDisposable
     private readonly string _origin;
     private readonly TensorPieces _pieces;
     private List<(PlannedTensor Plan, TensorCast Cast)> _tensors = [];
-    private IReadOnlyList<string> _files = [];
     private long _done, _total;
 
     public ConversionRun(ConversionOptions options, string origin)
@@ -36,49 +35,34 @@ internal sealed class ConversionRun : IDisposable
         MatrixType = Tensors.Where(t => t.Shape.Count >= 2).GroupBy(t => t.DType).OrderByDescending(g => g.Sum(BytesOf)).Select(g => g.Key).FirstOrDefault();
     }
 
-    /// <summary>Ends the writing; <paramref name="open"/> opens what was written, should it be checked. Files that are not what they should be are removed, with <paramref name="folder"/> that they make up.</summary>
-    /// <exception cref="MarrowException">CV006 the check failed.</exception>
-    public void Finish(IEnumerable<string> files, Func<ITensorSource> open, string? folder = null)
+    /// <summary>Where that is asked for, compares the written tensors with what they were made of, before the target gets its name.</summary>
+    /// <param name="path">The target, for messages.</param>
+    /// <param name="open">Opens what was written.</param>
+    /// <exception cref="MarrowException">CV006 they differ.</exception>
+    public void Check(string path, Func<ITensorSource> open)
     {
-        _files = [.. files];
         if (!Options.Verify)
             return;
-        bool opened = false;
-        try
-        {
-            using ITensorSource written = open();
-            opened = true;
-            WrittenCheck.Compare(written, Tensors);
-        }
-        catch (MarrowException e) when (!opened || e.Code == "CV006")
-        {
-            if (WhyNotRemoved(folder) is { } why)
-                throw new MarrowException(e.Code, $"{e.Message} It could not be removed, delete it: {why}", e);
-            throw;
-        }
+        using ITensorSource written = Opened(path, open);
+        WrittenCheck.Compare(path, written, Tensors);
     }
 
-    public ConversionReport Report(string path, ModelKind kind) => new(path, kind, _files,
+    public ConversionReport Report(string path, ModelKind kind, IReadOnlyList<string> files) => new(path, kind, files,
     [
         .. _tensors.Select(t => new ConvertedTensor(t.Cast.Written.Name, t.Cast.Written.Shape, t.Plan.From.DType, t.Plan.To, t.Plan.Fallback, BytesOf(t.Cast.Written), t.Cast.Exact && !t.Plan.Rounded, t.Cast.RelativeError)),
     ], Warnings, Options.Verify);
 
     public void Dispose() => _pieces.Dispose();
 
-    // A wrong file must not be taken for a model.
-    private string? WhyNotRemoved(string? folder)
+    private static ITensorSource Opened(string path, Func<ITensorSource> open)
     {
         try
         {
-            foreach (string file in _files)
-                File.Delete(file);
-            if (folder is not null)
-                Directory.Delete(folder);
-            return null;
+            return open();
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (MarrowException e)
         {
-            return e.Message;
+            throw new MarrowException("CV006", $"{path}: what was written cannot be read again, so it is not kept; convert the model again. {e.Message}", e);
         }
     }
 

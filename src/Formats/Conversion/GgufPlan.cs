@@ -25,11 +25,11 @@ internal sealed record GgufPlan(GgufMetadata Values, IReadOnlyList<PlannedTensor
         IEnumerable<TensorInfo> infos = architecture is null ? tensors.Tensors.Values : tensors.Tensors.Values.OrderBy(t => t.Name, NaturalOrder.Instance);
         List<PlannedTensor> planned = options.FileType is { } type
             ? Mixed(type, values, tensors, [.. infos])
-            : Kept(values, tensors, [.. infos], name => architecture?.OfficialOf(name) is { } official && model.Tensors.Tensors.TryGetValue(official, out TensorInfo? info) ? info.DType : null);
+            : Kept(values, tensors, [.. infos], name => architecture?.OfficialOf(name) is { } official && model.Tensors.Tensors.TryGetValue(official, out TensorInfo? info) ? model.StoredType(info) : null);
         foreach (PlannedTensor tensor in planned)
             RequirePossible(model.Tensors.Path, tensor, options);
         if (tensors is ViewedTensors views)
-            planned = [.. planned.Select(t => t with { Rounded = views.IsRounded(t.From.Name) })];
+            planned = [.. planned.Select(t => t with { Rounded = views.IsRounded(t.From.Name) || (architecture!.OfficialOf(t.From.Name) is { } official && model.IsRounded?.Invoke(official) == true) })];
         if (planned.Count(t => t.Fallback is not null) is var count and > 0)
             warnings.Add(string.Create(CultureInfo.InvariantCulture, $"{count} tensors have rows that are not whole blocks and are stored as {string.Join(", ", planned.Where(t => t.Fallback is not null).Select(t => t.To).Distinct())} instead"));
         SetFileType(values, planned, options.FileType);
@@ -42,7 +42,7 @@ internal sealed record GgufPlan(GgufMetadata Values, IReadOnlyList<PlannedTensor
         return [.. infos.Select(t => new PlannedTensor(TensorToWrite.Copy(tensors, t.Name), types[t.Name].Type, types[t.Name].Fallback))];
     }
 
-    // Readers want vectors and some small matrices as F32, whatever the model's type is. A GGUF file has them as it has them.
+    // Readers want vectors and some small matrices as F32, whatever the model's type is.
     private static List<PlannedTensor> Kept(GgufMetadata values, ITensorSource tensors, TensorInfo[] infos, Func<string, DType?> officialType)
     {
         IReadOnlyDictionary<string, (DType Type, string? Fallback)> types = GgufTypePlan.Of(Halves, values, infos);
@@ -51,7 +51,7 @@ internal sealed record GgufPlan(GgufMetadata Values, IReadOnlyList<PlannedTensor
         DType Type(TensorInfo tensor)
         {
             // A tensor that is scaled by a power of two comes as F32, but loses nothing in its own type.
-            DType stored = tensor.DType == DType.F32 ? officialType(tensor.Name) ?? DType.F32 : tensor.DType;
+            DType stored = tensor.DType.IsFloat() && officialType(tensor.Name) is { } own && own.IsFloat() ? own : tensor.DType;
             return !stored.IsFloat() ? stored : types[tensor.Name].Type == DType.F32 || stored == DType.F64 ? DType.F32 : stored;
         }
     }

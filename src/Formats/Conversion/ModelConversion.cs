@@ -39,25 +39,17 @@ public static class ModelConversion
             throw new MarrowException("CV007", $"Weights cannot be stored as {options.StoreAs} in a {kind} target; choose F32, F16 or BF16 (blocks go into GGUF files) [CV007]");
         OutputTarget.Require(path, kind, model.Inputs, options.Overwrite);
         using var run = new ConversionRun(options, model.Tensors.Path);
-        switch (kind)
+        IReadOnlyList<string> files = kind switch
         {
-            case ModelKind.HuggingFace:
-                WriteFolder(path, model, run);
-                break;
-            case ModelKind.Safetensors:
-                WriteSafetensors(path, model, run);
-                break;
-            case ModelKind.Pth:
-                WritePth(path, model, run);
-                break;
-            default:
-                WriteGguf(path, model, run);
-                break;
-        }
-        return run.Report(path, kind);
+            ModelKind.HuggingFace => WriteFolder(path, model, run),
+            ModelKind.Safetensors => WriteSafetensors(path, model, run),
+            ModelKind.Pth => WritePth(path, model, run),
+            _ => WriteGguf(path, model, run),
+        };
+        return run.Report(path, kind, files);
     }
 
-    private static void WriteFolder(string path, SourceModel model, ConversionRun run)
+    private static string[] WriteFolder(string path, SourceModel model, ConversionRun run)
     {
         ConversionOptions options = run.Options;
         var rwkv = model.Config as RwkvConfig;
@@ -76,8 +68,9 @@ public static class ModelConversion
             if (model.GgufValues is { } values && values.Has(TokenizerKeys.Model))
                 GgufTokenizer.WriteFiles(values, folder);
             SafetensorsWriter.WriteModel(folder, run.Tensors, options.MaxShardBytes);
+            run.Check(path, () => SafetensorsFolder.Open(folder));
         });
-        run.Finish(Directory.GetFiles(path).Order(StringComparer.Ordinal), () => SafetensorsFolder.Open(path), folder: path);
+        return [.. Directory.GetFiles(path).Order(StringComparer.Ordinal)];
     }
 
     private static RwkvNaming? NewNaming(string path, RwkvConfig config)
@@ -94,7 +87,7 @@ public static class ModelConversion
             : RwkvNaming.Fla7;
     }
 
-    private static void WriteSafetensors(string path, SourceModel model, ConversionRun run)
+    private static string[] WriteSafetensors(string path, SourceModel model, ConversionRun run)
     {
         if (model.Config is RwkvConfig rwkv)
             PlainPlan.RequireUsualNorms(path, rwkv);
@@ -103,28 +96,31 @@ public static class ModelConversion
         WarnOfTokenizer(path, model, run);
         run.Plan(PlainPlan.Of(model, run.Options.StoreAs, naming: null));
         AtomicFile.RemoveLeftovers(path);
-        SafetensorsWriter.Write(path, run.Tensors);
-        run.Finish([path], () => SafetensorsFile.Open(path));
+        SafetensorsWriter.Write(path, run.Tensors, check: written => run.Check(path, () => SafetensorsFile.Open(written)));
+        return [path];
     }
 
-    private static void WriteGguf(string path, SourceModel model, ConversionRun run)
+    private static IReadOnlyList<string> WriteGguf(string path, SourceModel model, ConversionRun run)
     {
         ConversionOptions options = run.Options;
         GgufPlan plan = GgufPlan.Of(path, model, options, run.Warnings);
         run.Plan(plan.Tensors);
-        IReadOnlyList<string> files = [path];
         AtomicFile.RemoveLeftovers(path);
-        if (options.MaxSplitBytes is { } bytes)
+        if (options.MaxSplitBytes is not { } bytes)
         {
-            OutputTarget.RequireParts(path, model.Inputs, options.Overwrite);
-            files = GgufWriter.WriteSplit(path, plan.Values, run.Tensors, bytes);
+            GgufWriter.Write(path, plan.Values, run.Tensors, Check);
+            return [path];
         }
-        else
-            GgufWriter.Write(path, plan.Values, run.Tensors);
-        run.Finish(files, () => GgufFile.Open(files[0]));
+        OutputTarget.RequireParts(path, model.Inputs, options.Overwrite);
+        IReadOnlyList<string> files = GgufWriter.WriteSplit(path, plan.Values, run.Tensors, bytes, Check);
+        if (options.Overwrite)
+            run.Warnings.AddRange(OutputTarget.RemoveFormerParts(path, files));
+        return files;
+
+        void Check(IReadOnlyList<string> written) => run.Check(path, () => GgufFile.Open(written));
     }
 
-    private static void WritePth(string path, SourceModel model, ConversionRun run)
+    private static string[] WritePth(string path, SourceModel model, ConversionRun run)
     {
         if (model.Config is not RwkvConfig rwkv)
             throw new MarrowException("CV001", $"{path}: only RWKV models are .pth files, and this is a {model.Config.ModelType} model; write a folder, a .safetensors or a .gguf file [CV001]");
@@ -132,8 +128,8 @@ public static class ModelConversion
         WarnOfTokenizer(path, model, run);
         run.Plan(PlainPlan.Of(model, run.Options.StoreAs, naming: null));
         AtomicFile.RemoveLeftovers(path);
-        PthWriter.Write(path, run.Tensors);
-        run.Finish([path], () => PthFile.Open(path));
+        PthWriter.Write(path, run.Tensors, written => run.Check(path, () => PthFile.Open(written)));
+        return [path];
     }
 
     private static void WarnOfTokenizer(string path, SourceModel model, ConversionRun run)

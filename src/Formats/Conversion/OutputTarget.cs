@@ -1,4 +1,6 @@
 using Marrow.Formats.Gguf;
+using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Safetensors;
 
 namespace Marrow.Formats.Conversion;
 
@@ -30,21 +32,50 @@ internal static class OutputTarget
         // The whole folder is replaced, so it must be a model's and nothing more.
         if (Directory.EnumerateDirectories(path).FirstOrDefault() is { } inner)
             throw new MarrowException("IO009", $"{path}: holds more than a model ('{Echo.Name(Path.GetFileName(inner))}'), and all of it would be replaced; choose another name [IO009]");
-        if (!File.Exists(Path.Combine(path, "config.json")) && !HuggingFace.ModelWeights.ArePresent(path))
-            throw new MarrowException("IO009", $"{path}: is a folder that holds no model, and all of it would be replaced; choose another name [IO009]");
+        if (Directory.EnumerateFiles(path).Select(f => Path.GetFileName(f)).Except(TokenizerFiles.Find(path).Present.Select(f => Path.GetFileName(f))).FirstOrDefault(f => !IsOfFolder(f)) is { } other)
+            throw new MarrowException("IO009", $"{path}: holds more than a model ('{Echo.Name(other)}'), and all of it would be replaced; choose another name, or take that file away [IO009]");
     }
 
     /// <summary>Checks the files of which a split GGUF model may come to consist, as <see cref="Require"/>.</summary>
     public static void RequireParts(string path, IReadOnlyList<string> inputs, bool overwrite)
     {
-        string prefix = GgufWriter.PrefixOf(Path.GetFullPath(path)), folder = Path.GetDirectoryName(prefix)!, stem = Path.GetFileName(prefix);
-        Require($"{prefix}.gguf", ModelKind.Gguf, inputs, overwrite);
-        if (!Directory.Exists(folder))
-            return;
-        foreach (string file in Directory.EnumerateFiles(folder, "*.gguf"))
-            if (Path.GetFileName(file) is var name && name.StartsWith(stem + "-", Comparison) && name.AsSpan(stem.Length).IndexOf("-of-") == 6)
-                Require(file, ModelKind.Gguf, inputs, overwrite);
+        foreach (string file in PartsOf(path))
+            Require(file, ModelKind.Gguf, inputs, overwrite);
     }
+
+    /// <summary>Removes the parts of a model that <paramref name="written"/> has replaced, which would lie beside it as a second one.</summary>
+    /// <returns>What was removed and what could not be, one sentence each.</returns>
+    public static List<string> RemoveFormerParts(string path, IReadOnlyList<string> written)
+    {
+        List<string> removed = [], told = [];
+        foreach (string file in PartsOf(path).Where(f => !written.Any(w => Same(Path.GetFullPath(w), f))))
+        {
+            try
+            {
+                File.Delete(file);
+                removed.Add(Echo.Name(Path.GetFileName(file)));
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                told.Add($"{file}: is left of the model that was replaced, and could not be removed: {e.Message} Delete it");
+            }
+        }
+        if (removed.Count > 0)
+            told.Add($"the model that was replaced was in other files, which are removed: {string.Join(", ", removed.Take(3))}{(removed.Count > 3 ? ", …" : "")}");
+        return told;
+    }
+
+    /// <summary>The files there are of a model that may be split: "{stem}.gguf" and parts of whatever number.</summary>
+    private static IEnumerable<string> PartsOf(string path)
+    {
+        string prefix = GgufWriter.PrefixOf(Path.GetFullPath(path)), folder = Path.GetDirectoryName(prefix)!, stem = Path.GetFileName(prefix);
+        return !Directory.Exists(folder) ? [] : Directory.EnumerateFiles(folder, "*.gguf").Where(f => Path.GetFileName(f) is var name
+            && (string.Equals(name, stem + ".gguf", Comparison) || GgufSplit.PrefixOf(name) is { } own && string.Equals(own, stem, Comparison))).Order(StringComparer.Ordinal).ToArray();
+    }
+
+    /// <summary>Whether a file is one that a folder is written with, beside the tokenizer's.</summary>
+    private static bool IsOfFolder(string name) => name is "config.json" or "generation_config.json" or SafetensorsFolder.IndexFile
+        || (name.StartsWith("model", StringComparison.Ordinal) && name.EndsWith(".safetensors", StringComparison.Ordinal));
 
     private static bool IsWithin(string path, string folder) =>
         Same(path, folder) || path.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, Comparison);

@@ -1,7 +1,6 @@
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Rwkv;
-using Marrow.Formats.Views;
 
 namespace Marrow.Formats.Conversion;
 
@@ -18,7 +17,8 @@ internal static class PlainPlan
         ITensorSource source = model.Tensors;
         if (storeAs is null && source.Tensors.Values.FirstOrDefault(t => t.DType.IsBlock()) is { } quantised)
             throw new MarrowException("CV002", $"{source.Path}: is quantised (tensor '{Echo.Name(quantised.Name)}' is {quantised.DType}), and only GGUF files hold such tensors; name the type to store it as, F16, BF16 or F32 [CV002]");
-        DType? vectors = storeAs is null && model.GgufValues is not null ? NarrowType(source) : null;
+        DType? vectors = storeAs is null && model.GgufValues is not null ? NarrowType(model) : null;
+        ILookup<string?, TensorInfo> officials = source.Tensors.Values.ToLookup(t => naming is { } form ? FlaWriter.NameOf(t.Name, form) : t.Name);
         IEnumerable<TensorToWrite> tensors = naming is { } other ? FlaWriter.Tensors(source, other) : source.Tensors.Keys.Select(n => TensorToWrite.Copy(source, n));
         return
         [
@@ -26,8 +26,9 @@ internal static class PlainPlan
             {
                 if (storeAs is { } named && IsCopiedFloat(t.DType))
                     throw new MarrowException("CV007", $"{source.Path}: tensor '{Echo.Name(t.Name)}' is stored as {t.DType}, which is not decoded here and cannot be made {named}; take a file of another type, or keep the stored types [CV007]");
-                DType to = !t.DType.IsFloat() && !t.DType.IsBlock() ? t.DType : storeAs ?? (t.DType == DType.F32 ? vectors : null) ?? t.DType;
-                return to == t.DType || t.DType.IsReal() ? new PlannedTensor(t, to) { Rounded = naming is null && source is ViewedTensors views && views.IsRounded(t.Name) } : throw new MarrowException("CV007",
+                DType stored = model.StoredType(officials[t.Name].First());
+                DType to = !t.DType.IsFloat() && !t.DType.IsBlock() ? t.DType : storeAs ?? (stored == DType.F32 ? vectors : null) ?? stored;
+                return to == t.DType || t.DType.IsReal() ? new PlannedTensor(t, to) { Rounded = model.IsRounded is { } rounded && officials[t.Name].Any(o => rounded(o.Name)) } : throw new MarrowException("CV007",
                     $"{source.Path}: tensor '{Echo.Name(t.Name)}' is stored as {t.DType}, which can be copied but not decoded here; take a file of another type (Q4_K, Q6_K, Q8_0 …) [CV007]");
             }),
         ];
@@ -50,14 +51,15 @@ internal static class PlainPlan
     /// GGUF keeps vectors and small matrices as F32 whatever the model's type was. The 16-bit type of the other tensors, where those lose nothing in it: then
     /// it was theirs as well. Null otherwise.
     /// </summary>
-    private static DType? NarrowType(ITensorSource source)
+    private static DType? NarrowType(SourceModel model)
     {
-        DType[] others = [.. source.Tensors.Values.Select(t => t.DType).Where(t => t != DType.F32).Distinct()];
+        ITensorSource source = model.Tensors;
+        DType[] others = [.. source.Tensors.Values.Select(model.StoredType).Where(t => t != DType.F32).Distinct()];
         if (others is not [DType.F16 or DType.BF16])
             return null;
         float[] values = new float[TensorPieces.Chunk], again = new float[TensorPieces.Chunk];
         byte[] stored = new byte[TensorPieces.Chunk * sizeof(ushort)];
-        foreach (TensorInfo info in source.Tensors.Values.Where(t => t.DType == DType.F32))
+        foreach (TensorInfo info in source.Tensors.Values.Where(t => model.StoredType(t) == DType.F32))
         {
             for (long at = 0; at < info.Count; at += values.Length)
             {

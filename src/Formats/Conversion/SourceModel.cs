@@ -1,6 +1,8 @@
 using Marrow.Formats.Gguf;
 using Marrow.Formats.Gguf.Tokenizers;
 using Marrow.Formats.HuggingFace;
+using Marrow.Formats.Numerics;
+using Marrow.Formats.Views;
 
 namespace Marrow.Formats.Conversion;
 
@@ -21,6 +23,12 @@ public sealed record SourceModel(ITensorSource Tensors, ModelConfig Config)
     /// <summary>The same tensors as they stand in that file; null where it comes from another kind, or they were changed.</summary>
     public ITensorSource? GgufTensors { get; init; }
 
+    /// <summary>The types that tensors are stored in where none is named, by name, of those that do not come in them: a merged weight comes as fp32.</summary>
+    public IReadOnlyDictionary<string, DType>? StoredTypes { get; init; }
+
+    /// <summary>Tells by name whether values of a tensor were rounded before they came here, as Gemma's norms may be that GGUF stores with 1 added; null where none was.</summary>
+    public Func<string, bool>? IsRounded { get; init; }
+
     /// <summary>The path of generation_config.json; null where there is none.</summary>
     public string? GenerationFile { get; init; }
 
@@ -40,10 +48,14 @@ public sealed record SourceModel(ITensorSource Tensors, ModelConfig Config)
             Name = NameOf(folder.Path),
             GgufValues = folder.Gguf?.Values,
             GgufTensors = folder.Gguf,
+            IsRounded = (folder.Tensors as ViewedTensors) is { } views ? views.IsRounded : null,
             GenerationFile = whole || folder.Generation is null ? null : generation,
             Inputs = [folder.Path, .. folder.WeightFiles],
         };
     }
+
+    /// <summary>The type that a tensor keeps.</summary>
+    internal DType StoredType(TensorInfo tensor) => StoredTypes?.TryGetValue(tensor.Name, out DType type) == true ? type : tensor.DType;
 
     // The folder's name, or the file's without its ending.
     private static string NameOf(string path) => Directory.Exists(path) ? new DirectoryInfo(path).Name : Path.GetFileNameWithoutExtension(path);

@@ -64,6 +64,10 @@ public sealed class GgufFile : ITensorSource
     /// <exception cref="ModelFileException">GG001 … GG023, GS001 … GS004 it is not valid; IO001 … IO006 it cannot be read or is another thing.</exception>
     public static GgufFile Open(string path) => Open(path, problem => throw problem);
 
+    /// <summary>Opens the parts of a model that do not have their names yet.</summary>
+    /// <exception cref="ModelFileException">As the other overload.</exception>
+    internal static GgufFile Open(IReadOnlyList<string> parts) => Open(parts[0], problem => throw problem, parts);
+
     /// <summary>Everything that is wrong with a model, at most 1000 problems, as far as it can be read; empty where <see cref="Open(string)"/> would take it.</summary>
     public static IReadOnlyList<ModelFileException> Examine(string path)
     {
@@ -94,12 +98,12 @@ public sealed class GgufFile : ITensorSource
     /// <inheritdoc/>
     public void Dispose() => _parts.ForEach(p => p.Dispose());
 
-    private static GgufFile Open(string path, Action<ModelFileException> report)
+    private static GgufFile Open(string path, Action<ModelFileException> report, IReadOnlyList<string>? named = null)
     {
         List<GgufPart> parts = [GgufPart.Open(path, report)];
         try
         {
-            GgufSplit.OpenRest(parts, report);
+            GgufSplit.OpenRest(parts, report, named);
             return new GgufFile(parts);
         }
         catch

@@ -14,12 +14,15 @@ internal static partial class GgufSplit
     /// <summary>The name of part <paramref name="number"/> (from 0) of <paramref name="count"/>.</summary>
     public static string NameOf(string prefix, int number, int count) => string.Create(CultureInfo.InvariantCulture, $"{prefix}-{number + 1:D5}-of-{count:D5}.gguf");
 
+    /// <summary>What a part's name begins with; null where a file is not named as a part.</summary>
+    public static string? PrefixOf(string path) => Pattern().Match(path) is { Success: true } match ? match.Groups[1].Value : null;
+
     /// <summary>Whether a file is named as a part after the first.</summary>
     public static bool IsLater(string path) => Pattern().IsMatch(path) && !path.AsSpan(0, path.LastIndexOf("-of-", StringComparison.Ordinal)).EndsWith("-00001");
 
-    /// <summary>Opens the parts that follow the first one; a file that is not split has none.</summary>
+    /// <summary>Opens the parts that follow the first one, by their names or those that are <paramref name="named"/>; a file that is not split has none.</summary>
     /// <exception cref="ModelFileException">GS001 … GS004; what is wrong with a part.</exception>
-    public static void OpenRest(List<GgufPart> parts, Action<ModelFileException> report)
+    public static void OpenRest(List<GgufPart> parts, Action<ModelFileException> report, IReadOnlyList<string>? named = null)
     {
         GgufPart first = parts[0];
         int count = first.Values.Size(CountKey) ?? 1, number = first.Values.Size(NumberKey) ?? 0;
@@ -29,11 +32,11 @@ internal static partial class GgufSplit
                 + (match.Success ? $", '{Echo.Name(Path.GetFileName(NameOf(match.Groups[1].Value, 0, count)))}'" : ", whose name ends in '-00001-of-…'"));
         if (count <= 1)
             return;
-        if (count > MostParts || !match.Success || first.Path != NameOf(match.Groups[1].Value, 0, count))
+        if (named is null ? count > MostParts || !match.Success || first.Path != NameOf(match.Groups[1].Value, 0, count) : count != named.Count)
             throw new ModelFileException("GS004", first.Path, $"this is the first of {count} files, but is not named as such, so the others cannot be found; call it '{Echo.Name(Path.GetFileName(NameOf("name", 0, count)))}' and the others alike");
         for (int i = 1; i < count; i++)
         {
-            string path = NameOf(match.Groups[1].Value, i, count);
+            string path = named?[i] ?? NameOf(match.Groups[1].Value, i, count);
             if (!File.Exists(path))
             {
                 report(new ModelFileException("GS004", first.Path, $"part {i + 1} of {count} is missing: '{Echo.Name(Path.GetFileName(path))}' should lie beside the first; fetch it from where the model came from"));

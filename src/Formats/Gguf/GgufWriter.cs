@@ -19,22 +19,24 @@ public static class GgufWriter
 
     /// <summary>
     /// Writes one file. Keys of splitting (`split.*`) are left out, `general.quantization_version` is added where a tensor has blocks; last
-    /// dimensions (first in torch's order) of size 1 are trimmed, as ggml's own writer does.
+    /// dimensions (first in torch's order) of size 1 are trimmed, as ggml's own writer does. <paramref name="check"/> is given the finished file under its
+    /// temporary name, before it takes the place of another.
     /// </summary>
     /// <exception cref="MarrowException">GG006, GG008, GG009, GG012 a value cannot be stored; GG013 … GG017, GG022, GG023 a tensor cannot; IO008, IO009 the file cannot be written.</exception>
-    public static void Write(string path, GgufMetadata values, IReadOnlyList<TensorToWrite> tensors)
+    public static void Write(string path, GgufMetadata values, IReadOnlyList<TensorToWrite> tensors, Action<IReadOnlyList<string>>? check = null)
     {
         Piece[] pieces = Measure(path, tensors);
-        AtomicFile.WriteAll([FileOf(path, Complete(values, tensors), pieces, AlignmentOf(path, values))]);
+        AtomicFile.WriteAll([FileOf(path, Complete(values, tensors), pieces, AlignmentOf(path, values))], check);
     }
 
     /// <summary>
     /// Writes a model as files "{prefix}-00001-of-000NN.gguf" of at most <paramref name="maxBytes"/> bytes of tensors each (a larger tensor has
-    /// one of its own), or as "{prefix}.gguf" where one file holds all. They appear once all are written, the first, which opens the others, as the last.
+    /// one of its own), or as "{prefix}.gguf" where one file holds all. They appear once all are written and <paramref name="check"/>, which is given them in order under
+    /// their temporary names, has seen them; the first, which opens the others, as the last.
     /// </summary>
     /// <returns>The files, in order.</returns>
     /// <exception cref="MarrowException">GS004 more than 65535 files; otherwise as <see cref="Write"/>.</exception>
-    public static IReadOnlyList<string> WriteSplit(string prefix, GgufMetadata values, IReadOnlyList<TensorToWrite> tensors, long maxBytes)
+    public static IReadOnlyList<string> WriteSplit(string prefix, GgufMetadata values, IReadOnlyList<TensorToWrite> tensors, long maxBytes, Action<IReadOnlyList<string>>? check = null)
     {
         prefix = PrefixOf(prefix);
         Piece[] pieces = Measure(prefix, tensors);
@@ -44,7 +46,7 @@ public static class GgufWriter
             throw new ModelFileException("GS004", prefix, $"{parts.Count} files would be needed, but a model can be split into at most {GgufSplit.MostParts}; allow larger files");
         if (parts.Count == 1)
         {
-            AtomicFile.WriteAll([FileOf($"{prefix}.gguf", Complete(values, tensors), pieces, alignment)]);
+            AtomicFile.WriteAll([FileOf($"{prefix}.gguf", Complete(values, tensors), pieces, alignment)], check);
             return [$"{prefix}.gguf"];
         }
         string[] paths = [.. Enumerable.Range(0, parts.Count).Select(i => GgufSplit.NameOf(prefix, i, parts.Count))];
@@ -59,7 +61,7 @@ public static class GgufWriter
             own.Add(new(GgufSplit.TensorsKey, new(GgufType.I32, (long)tensors.Count)));
             files.Add(FileOf(paths[i], own, parts[i], alignment));
         }
-        AtomicFile.WriteAll(files);
+        AtomicFile.WriteAll(files, check is null ? null : temporary => check([.. temporary.Reverse()]));
         return paths;
     }
 

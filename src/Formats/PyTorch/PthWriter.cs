@@ -16,12 +16,12 @@ public static class PthWriter
 
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
 
-    /// <summary>Writes one file. Storable are F32, F16, BF16, F64, I64, I32, I16, I8, U8, Bool and C64.</summary>
+    /// <summary>Writes one file. Storable are F32, F16, BF16, F64, I64, I32, I16, I8, U8, Bool and C64. <paramref name="check"/> is given the finished file under its temporary name, before it takes the place of another.</summary>
     /// <exception cref="MarrowException">PT031 a name comes twice; PT034 a name, type or shape cannot be stored; IO008, IO009 the file cannot be written.</exception>
-    public static void Write(string path, IReadOnlyList<TensorToWrite> tensors) => Write(path, tensors, uint.MaxValue);
+    public static void Write(string path, IReadOnlyList<TensorToWrite> tensors, Action<string>? check = null) => Write(path, tensors, uint.MaxValue, check);
 
     /// <summary>The same; numbers of at least <paramref name="zip64From"/> stand in ZIP64 records.</summary>
-    internal static void Write(string path, IReadOnlyList<TensorToWrite> tensors, long zip64From)
+    internal static void Write(string path, IReadOnlyList<TensorToWrite> tensors, long zip64From, Action<string>? check = null)
     {
         HashSet<string> names = [];
         long[] bytes = [.. tensors.Select(t => Measure(path, t, names))];
@@ -34,7 +34,7 @@ public static class PthWriter
                 zip.Add(string.Create(CultureInfo.InvariantCulture, $"{Root}/data/{i}"), bytes[i], tensors[i].Write);
             zip.Add($"{Root}/version", "3\n"u8.ToArray());
             zip.Finish();
-        }, bytes.Sum());
+        }, bytes.Sum(), check);
     }
 
     private static long Measure(string path, TensorToWrite tensor, HashSet<string> names)

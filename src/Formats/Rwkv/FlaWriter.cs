@@ -40,6 +40,14 @@ public static class FlaWriter
         return written;
     }
 
+    /// <summary>The name that a tensor has in another naming, of a row that of its stack; null where it has no place there.</summary>
+    internal static string? NameOf(string official, RwkvNaming naming)
+    {
+        NamingTable table = NamingTable.Of(naming);
+        (string block, NamingRule? rule) = table.FromOfficial(official);
+        return rule is null ? null : table.Other(block, rule);
+    }
+
     private static TensorToWrite Stack(ITensorSource official, string[] rows, string name, long[] shape)
     {
         TensorInfo first = official.Tensors[rows[0]];

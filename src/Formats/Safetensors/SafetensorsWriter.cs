@@ -18,9 +18,9 @@ public static class SafetensorsWriter
 
     private static readonly JsonWriterOptions Indented = new() { Indented = true };
 
-    /// <summary>Writes one file. The metadata gets "format": "pt" (without which Hugging Face tools refuse the file) unless it states a format.</summary>
+    /// <summary>Writes one file. The metadata gets "format": "pt" (without which Hugging Face tools refuse the file) unless it states a format. <paramref name="check"/> is given the finished file under its temporary name, before it takes the place of another.</summary>
     /// <exception cref="MarrowException">ST007 a name comes twice; ST008, ST009, ST010, ST012, ST018, ST019 a name, type, shape or header cannot be stored; IO008 the disk failed.</exception>
-    public static void Write(string path, IEnumerable<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(string path, IEnumerable<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null, Action<string>? check = null)
     {
         List<(TensorToWrite Tensor, long Bytes)> ordered = Measure(path, tensors);
         ordered.Sort((a, b) => a.Tensor.DType.Bits() != b.Tensor.DType.Bits()
@@ -36,7 +36,7 @@ public static class SafetensorsWriter
                 if (stream.Position - start != bytes)
                     throw new InvalidOperationException($"tensor '{tensor.Name}' wrote {stream.Position - start} bytes, its shape needs {bytes}");
             }
-        }, header.Length + ordered.Sum(t => t.Bytes));
+        }, header.Length + ordered.Sum(t => t.Bytes), check);
     }
 
     /// <summary>

@@ -37,6 +37,8 @@ internal sealed class MadeView(TensorInfo info, byte[] bytes) : TensorView(info)
 /// <summary>Several tensors of one length behind each other.</summary>
 internal sealed class StackedView(TensorInfo info, TensorView[] parts) : TensorView(info)
 {
+    public override bool IsRounded() => Array.Exists(parts, p => p.IsRounded());
+
     public override void Read(long byteOffset, Span<byte> destination)
     {
         long length = parts[0].Info.ByteLength;
@@ -55,9 +57,11 @@ internal sealed class FloatView(TensorInfo info, ITensorSource source, string st
 {
     private const int PieceElements = 1 << 14;
 
-    // Factors are powers of two, which lose nothing.
+    // Factors are powers of two, which lose nothing; doubles nearly always lose something.
     public override bool IsRounded()
     {
+        if (source.Require(stored).DType == DType.F64)
+            return true;
         if (added == 0)
             return false;
         float[] buffer = new float[(int)Math.Min(PieceElements, Info.Count)];

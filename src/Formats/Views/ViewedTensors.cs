@@ -41,8 +41,8 @@ internal sealed class ViewedTensors : ITensorSource
             _views[name].Read(byteOffset, destination);
     }
 
-    /// <summary>Whether values of a tensor were rounded; reads it where its view computes.</summary>
-    public bool IsRounded(string name) => _views[name].IsRounded();
+    /// <summary>Whether values of a tensor were rounded; reads it where its view computes. False for one that is not here.</summary>
+    public bool IsRounded(string name) => _views.TryGetValue(name, out TensorView? view) && view.IsRounded();
 
     /// <inheritdoc/>
     public void Dispose()

@@ -47,11 +47,12 @@ internal static class MergeCommand
             MergeCertificate certificate = loaded.Adapted!.Merge(TokenList.Batch(Probe(loaded)));
             stopping.ThrowIfCancellationRequested();
             ConversionReport report = ModelFolderWriter.Write(path, kind, loaded.Model, loaded.Folder, options);
+            report = report with { Warnings = [.. loaded.Folder.Warnings, .. report.Warnings] };
             foreach (string warning in report.Warnings)
                 context.Errors.WriteLine($"marrow: warning: {warning}");
-            object written = Written(loaded, path, certificate);
+            object written = Written(loaded, path, certificate, report);
             AtomicFile.WriteText(proof, JsonSerializer.Serialize(written, JsonText.Indented) + "\n");
-            context.Report(written, output => Write(output, path, proof, certificate));
+            context.Report(written, output => Write(output, path, proof, certificate, report));
             return Task.FromResult(ExitCode.Done);
         }));
         return new CliCommand(command, "marrow merge --model models/llama --adapter runs/first/adapter --out models/merged",
@@ -67,7 +68,7 @@ internal static class MergeCommand
         return text.Length > 0 && text.All(id => id < size) ? text : [.. Enumerable.Range(0, most).Select(i => (int)((long)i * 7919 % size))];
     }
 
-    private static object Written(LoadedModel loaded, string path, MergeCertificate certificate) => new
+    private static object Written(LoadedModel loaded, string path, MergeCertificate certificate, ConversionReport report) => new
     {
         Out = path,
         Base = loaded.Folder.Path,
@@ -78,11 +79,14 @@ internal static class MergeCommand
         certificate.UnmergeError,
         certificate.Logits,
         Tensors = certificate.Tensors.Select(t => new { t.Name, t.StoredAs, t.LargestChange, t.MeanChange, t.RelativeChange, t.UnmergeError }),
+        // What storing did to them and to all others is another matter than what merging did.
+        Stored = ModelConverter.Tensors(report),
+        report.Warnings,
         Device = loaded.Use,
         Program = ProgramVersion.Text,
     };
 
-    private static void Write(TextWriter output, string path, string proof, MergeCertificate certificate)
+    private static void Write(TextWriter output, string path, string proof, MergeCertificate certificate, ConversionReport report)
     {
         string Number(double value) => value.ToString("g3", System.Globalization.CultureInfo.InvariantCulture);
         LogitDifference logits = certificate.Logits;
@@ -91,6 +95,7 @@ internal static class MergeCommand
             + (certificate.RelativeChange is { } relative ? $", {Number(100 * relative)}% of the weights' norm" : ""));
         output.WriteLine($"  logits    merged against adapter on {logits.Tokens} tokens: largest difference {Number(logits.Largest)}, mean {Number(logits.Mean)} (logits reach {Number(logits.LargestLogit)}); same first choice for {logits.SameChoices} of {logits.Tokens}");
         output.WriteLine($"  undoing   {(certificate.UnmergeError is { } error ? $"would bring the base back within {Number(error)}" : "is not possible for every tensor; keep the base model")}");
+        ModelConverter.WriteTypes(output, report);
         output.WriteLine($"  written   also as {Echo.Name(proof, 300)}");
     }
 }

@@ -74,7 +74,7 @@ internal sealed class ModelConverter
             report.Exact,
             report.Verified,
             Seconds = seconds,
-            Tensors = report.Tensors.Select(t => new { t.Name, t.Shape, From = t.From.ToString(), To = t.To.ToString(), t.Bytes, t.Exact, t.RelativeError, t.Fallback }),
+            Tensors = Tensors(report),
             report.Warnings,
         }, output => Write(output, report, seconds));
     }
@@ -112,18 +112,27 @@ internal sealed class ModelConverter
             ? (long)(number * bytes) : throw new MarrowException("CL009", $"--shard-size: {Echo.Quote(text)} is not a size; write it as in 5GB, 500MB or 4GiB");
     }
 
-    private static void Write(TextWriter output, ConversionReport report, double seconds)
+    /// <summary>The written tensors for --json.</summary>
+    public static IEnumerable<object> Tensors(ConversionReport report) =>
+        report.Tensors.Select(t => new { t.Name, t.Shape, From = t.From.ToString(), To = t.To.ToString(), t.Bytes, t.Exact, t.RelativeError, t.Fallback });
+
+    /// <summary>Tells from what and into what types tensors were written, and what that lost, in a line each.</summary>
+    public static void WriteTypes(TextWriter output, ConversionReport report)
     {
-        string Number(double value) => value.ToString("g3", CultureInfo.InvariantCulture);
-        output.WriteLine($"{Echo.Name(report.Path, 300)}: {report.Tensors.Count} tensors, {Quantity.Bytes(report.Bytes)} in {(report.Files.Count == 1 ? "one file" : $"{report.Files.Count} files")}, {Quantity.Bytes((long)(report.Bytes / Math.Max(seconds, 1e-3)))}/s");
         foreach (var group in report.Tensors.GroupBy(t => (t.From, t.To)).OrderByDescending(g => g.Sum(t => t.Bytes)))
         {
             double? error = group.Max(t => t.RelativeError);
-            string kept = group.All(t => t.Exact) ? group.Key.From == group.Key.To ? "copied" : "exact" : error is { } worst ? $"relative error up to {Number(worst)}" : "rounded";
+            string kept = group.All(t => t.Exact) ? group.Key.From == group.Key.To ? "copied" : "exact" : error is { } worst ? $"relative error up to {worst.ToString("g3", CultureInfo.InvariantCulture)}" : "rounded";
             output.WriteLine($"  {group.Key.From,-5} → {group.Key.To,-5} {group.Count(),5} tensors, {kept}");
         }
         foreach (var group in report.Tensors.Where(t => t.Fallback is not null).GroupBy(t => t.Fallback))
             output.WriteLine($"  {string.Join(", ", group.Take(3).Select(t => Echo.Name(t.Name)))}{(group.Count() > 3 ? $" and {group.Count() - 3} more" : "")}: {group.Key}");
+    }
+
+    private static void Write(TextWriter output, ConversionReport report, double seconds)
+    {
+        output.WriteLine($"{Echo.Name(report.Path, 300)}: {report.Tensors.Count} tensors, {Quantity.Bytes(report.Bytes)} in {(report.Files.Count == 1 ? "one file" : $"{report.Files.Count} files")}, {Quantity.Bytes((long)(report.Bytes / Math.Max(seconds, 1e-3)))}/s");
+        WriteTypes(output, report);
         foreach (string warning in report.Warnings)
             output.WriteLine($"  warning: {warning}");
         if (report.Verified)

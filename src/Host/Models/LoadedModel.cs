@@ -58,7 +58,7 @@ internal sealed class LoadedModel : IDisposable
         {
             device = devices.Open(choice.Device);
             LoadedModel loaded = Open(folder, choice, device, owns: true);
-            if (WeightTypes.Remark(loaded.Model, choice.Matrices) is { } remark)
+            foreach (string remark in WeightTypes.Remarks(loaded.Model, choice.Matrices, folder.Tensors))
                 devices.Tell(remark);
             return loaded;
         }

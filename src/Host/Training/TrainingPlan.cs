@@ -172,8 +172,7 @@ internal sealed class TrainingPlan : IDisposable
         using var device = new LayoutDevice();
         using CausalModel model = ModelLoader.Build(device, folder.Config, (name, shape) =>
             new Tensor(device, shape, WeightTypes.InMemory(folder.Config, name, shape, folder.Tensors.Tensors.TryGetValue(name, out TensorInfo? info) ? info.DType : DType.F32, matrices)));
-        if (WeightTypes.Remark(model, matrices) is { } remark)
-            warnings.Add(remark);
+        warnings.AddRange(WeightTypes.Remarks(model, matrices, folder.Tensors));
         if (job.Training.SegmentLength is not null)
             Trainer.RequireCarriedState(model);
         var layout = new ModelLayout(model.Weights.Sum(w => w.Value.Shape.Count), model.WeightBytes, [.. model.Weights.Select(w => w.Value.DType).Where(t => t.IsBlock()).Distinct()]);

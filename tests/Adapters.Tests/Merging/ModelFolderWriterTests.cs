@@ -165,6 +165,51 @@ public sealed class ModelFolderWriterTests : IDisposable
     }
 
     [Fact]
+    public void What_storing_rounds_is_told_and_what_it_cannot_hold_is_refused()
+    {
+        using ModelFolder source = Source(DType.F16);
+        using CausalModel model = ModelLoader.Load(_device, source);
+        using (var adapted = new AdaptedModel(model, new LoraConfig { R = 2, Targets = new() { TargetModules = new(["q_proj"]) } }, 1))
+        {
+            TinyLlama.Scramble(adapted);
+            adapted.Merge(TinyLlama.Batch());
+        }
+        ConversionReport report = ModelFolderWriter.Write(_folder["out"], ModelKind.HuggingFace, model, source, new());
+        Assert.All(report.Tensors, t => Assert.Equal((DType.F32, DType.F16, !t.Name.Contains("q_proj", StringComparison.Ordinal)), (t.From, t.To, t.Exact)));
+        Assert.All(report.Tensors.Where(t => !t.Exact), t => Assert.InRange(t.RelativeError!.Value, 1e-5, 1e-3));
+        model.Linears[0].Weight.Value.WriteFloats([70_000f], 3);
+        MarrowException error = Assert.ThrowsAny<MarrowException>(() => ModelFolderWriter.Write(_folder["large"], ModelKind.HuggingFace, model, source, new()));
+        Assert.Equal("CV005", error.Code);
+        Assert.False(Directory.Exists(_folder["large"]));
+    }
+
+    [Theory]
+    [InlineData("out")]
+    [InlineData("out.gguf")]
+    public void A_norm_of_gemma_that_loses_its_1_in_fp32_is_told(string target)
+    {
+        LlamaConfig config = TinyLlama.Config(tied: true) with
+        {
+            ModelType = "gemma2", AttentionSoftCap = 2, FinalSoftCap = 3, QueryPreAttentionScalar = TinyLlama.Config().HeadDim, NormOffset = 1, OutputNorms = true, GeluGate = true, ScaledEmbedding = true, Windows = [3, null],
+        };
+        using (Llama made = TinyLlama.Create(_device, config))
+            ModelFolderWriter.Write(_folder["even.gguf"], ModelKind.Gguf, made, null, new());
+        // 0.1 − 1 is no fp32 number; 1.25 − 1 is.
+        using (GgufFile even = GgufFile.Open(_folder["even.gguf"]))
+            GgufWriter.Write(_folder["in.gguf"], even.Values, [.. even.Tensors.Values.Select(t => t.Name.EndsWith("norm.weight", StringComparison.Ordinal)
+                ? TensorToWrite.FromFloats(t.Name, t.Shape, Enumerable.Repeat(t.Name == "output_norm.weight" ? 0.1f : 1.25f, (int)t.Count).ToArray()) : TensorToWrite.Copy(even, t.Name))]);
+        using ModelFolder source = ModelFolder.Open(_folder["in.gguf"]);
+        using CausalModel model = ModelLoader.Load(_device, source);
+        using (var adapted = new AdaptedModel(model, new LoraConfig { R = 2 }, 1))
+        {
+            TinyLlama.Scramble(adapted);
+            adapted.Merge(TinyLlama.Batch());
+        }
+        ConversionReport report = ModelFolderWriter.Write(_folder[target], ModelConversion.KindOf(target), model, source, new());
+        Assert.EndsWith("norm.weight", Assert.Single(report.Tensors, t => !t.Exact).Name, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_source_itself_and_an_unmerged_adapter_are_refused()
     {
         using ModelFolder source = Source(DType.F32);

@@ -70,7 +70,7 @@ public sealed class WeightTypesTests : IDisposable
         Assert.Equal(expected, WeightTypes.InMemory(config, name, new Shape(name == "emb.weight" ? 96 : 64, 32), DType.BF16, DType.Q8_0));
         using CausalModel model = ModelLoader.Create(_device, config with { HiddenSize = 64, IntermediateSize = 128, HeadSize = 16 }, 1, DType.Q8_0);
         Assert.All(model.Linears, l => Assert.Equal(DType.Q8_0, l.Weight.Value.DType));
-        Assert.Null(WeightTypes.Remark(model, DType.Q8_0));
+        Assert.Empty(WeightTypes.Remarks(model, DType.Q8_0, null));
     }
 
     [Fact]

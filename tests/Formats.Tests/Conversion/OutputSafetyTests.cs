@@ -2,7 +2,9 @@ using System.Diagnostics;
 using Marrow.Formats.Conversion;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.PyTorch;
 using Marrow.Formats.Safetensors;
+using Marrow.Formats.Tests.Rwkv;
 using Xunit.Abstractions;
 
 namespace Marrow.Formats.Tests.Conversion;
@@ -44,6 +46,15 @@ public sealed class OutputSafetyTests(ITestOutputHelper output) : IDisposable
         Write("in", "out", overwrite: true);
         Directory.CreateDirectory(_folder["out/thesis"]);
         Assert.Contains("'thesis'", Refused("IO009", "in", "out"), StringComparison.Ordinal);
+        Directory.Delete(_folder["out/thesis"]);
+        foreach (string other in new[] { "notes.txt", "other.gguf" })
+        {
+            _folder.Put($"out/{other}", "mine");
+            Assert.Contains($"'{other}'", Refused("IO009", "in", "out"), StringComparison.Ordinal);
+            File.Delete(_folder["out", other]);
+        }
+        _folder.Put("out/tokenizer.json", "{}");
+        Write("in", "out", overwrite: true);
         Directory.CreateDirectory(_folder["documents"]);
         _folder.Put("documents/letter.txt", "dear");
         Refused("IO009", "in", "documents");
@@ -94,21 +105,91 @@ public sealed class OutputSafetyTests(ITestOutputHelper output) : IDisposable
     }
 
     [Theory]
-    [InlineData("out")]
-    [InlineData("out.safetensors")]
-    [InlineData("out.gguf")]
-    public void WhatFailsTheCheckIsRemoved(string target)
+    [InlineData("out", null)]
+    [InlineData("out.safetensors", null)]
+    [InlineData("out.gguf", null)]
+    [InlineData("out.gguf", 2000L)]
+    [InlineData("out.pth", null)]
+    public void WhatFailsTheCheckDoesNotReplaceAnything(string target, long? part)
     {
-        TinyModels.Llama(_folder["in"], 1, DType.F32);
-        using ModelFolder model = ModelFolder.Open(_folder["in"]);
-        SourceModel source = SourceModel.Of(model) with { Tensors = new Unsteady(model.Tensors, "model.norm.weight") };
-        MarrowException error = Assert.ThrowsAny<MarrowException>(() => ModelConversion.Write(_folder[target], ModelConversion.KindOf(target), source, new() { Verify = true }));
-        Assert.Equal("CV006", error.Code);
-        Assert.Contains("norm.weight' at byte 0", error.Message, StringComparison.Ordinal);
-        Assert.Equal([_folder["in"]], Directory.GetFileSystemEntries(_folder.Path));
+        if (target.EndsWith(".pth", StringComparison.Ordinal))
+        {
+            using MemoryTensors rwkv = TinyModels.Rwkv(7, 1, DType.F32);
+            PthWriter.Write(_folder["in.pth"], [.. rwkv.Tensors.Keys.Select(n => TensorToWrite.Copy(rwkv, n))]);
+        }
+        else
+            TinyModels.Llama(_folder["in"], 1, DType.F32);
+        using ModelFolder model = ModelFolder.Open(Directory.GetFileSystemEntries(_folder.Path).Single());
+        string last = model.Tensors.Tensors.Keys.Single(n => n is "model.norm.weight" or "ln_out.weight");
+        SourceModel unsteady = SourceModel.Of(model) with { Tensors = new Unsteady(model.Tensors, last) };
+        ConversionOptions options = new() { Verify = true, Overwrite = true, MaxSplitBytes = part };
+        Dictionary<string, byte[]> before = Files();
+        FailsTheCheck(unsteady);
+        Same(before, Files());
+        ModelConversion.Write(_folder[target], ModelConversion.KindOf(target), SourceModel.Of(model), options);
+        before = Files();
+        FailsTheCheck(unsteady with { Name = "another" });
+        Same(before, Files());
+
+        void FailsTheCheck(SourceModel source)
+        {
+            MarrowException error = Assert.ThrowsAny<MarrowException>(() => ModelConversion.Write(_folder[target], ModelConversion.KindOf(target), source, options));
+            Assert.Equal("CV006", error.Code);
+            Assert.StartsWith($"{_folder[target]}: differs in tensor ", error.Message, StringComparison.Ordinal);
+            Assert.Contains("at byte 0", error.Message, StringComparison.Ordinal);
+        }
+
+        Dictionary<string, byte[]> Files() => Directory.GetFiles(_folder.Path, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 }).ToDictionary(f => f, File.ReadAllBytes);
+
+        static void Same(Dictionary<string, byte[]> a, Dictionary<string, byte[]> b)
+        {
+            Assert.Equal(a.Keys.Order(StringComparer.Ordinal), b.Keys.Order(StringComparer.Ordinal));
+            Assert.All(a, f => Assert.Equal(f.Value, b[f.Key]));
+        }
     }
 
-    /// <summary>A tensor is another one when it is read again.</summary>
+    [Fact]
+    public void ASplitModelIsReplacedWithAllItsParts()
+    {
+        TinyModels.Llama(_folder["in"], 1, DType.F32);
+        Directory.CreateDirectory(_folder["out"]);
+        string[] others = ["out/s-00001-of-00002.safetensors", "out/s-1-of-2.gguf", "out/st-00001-of-00002.gguf", "out/s-00001-of-00002.gguf.txt"];
+        foreach (string other in others)
+            _folder.Put(other, "mine");
+        Assert.InRange(Write(2000).Files.Count, 4, 99);
+        ConversionReport fewer = Write(6000, overwrite: true);
+        Assert.InRange(fewer.Files.Count, 2, 3);
+        Assert.Contains("are removed: s-00001-of-", Assert.Single(fewer.Warnings, w => w.Contains("removed", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Only(fewer);
+        Only(Write(1 << 30, overwrite: true));
+        ConversionReport again = Write(2000, overwrite: true);
+        Only(again);
+        // Without being asked for, nothing is replaced and nothing removed.
+        Assert.Equal("IO009", Assert.ThrowsAny<MarrowException>(() => Write(6000)).Code);
+        Only(again);
+
+        ConversionReport Write(long part, bool overwrite = false)
+        {
+            using ModelFolder model = ModelFolder.Open(_folder["in"]);
+            return ModelConversion.Write(_folder["out/s.gguf"], ModelKind.Gguf, SourceModel.Of(model), new() { MaxSplitBytes = part, Overwrite = overwrite, Verify = true });
+        }
+
+        void Only(ConversionReport report) => Assert.Equal(report.Files.Concat(others.Select(o => _folder[o])).Order(StringComparer.Ordinal), Directory.GetFiles(_folder["out"]).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void NoKillLeavesPartsOfTwoModelsAsOne()
+    {
+        _folder.Put("a", "old a");
+        _folder.Put("b", "old b");
+        // A renaming fails, as if the program had been killed then.
+        FileToWrite[] files = [.. new[] { "a", "c", "b" }.Select(n => new FileToWrite(_folder[n], s => s.Write("new"u8), 0))];
+        Assert.ThrowsAny<MarrowException>(() => AtomicFile.WriteAll(files, _ => Directory.CreateDirectory(_folder["c"])));
+        Assert.Equal("new", File.ReadAllText(_folder["a"]));
+        Assert.False(File.Exists(_folder["b"]));
+    }
+
+    /// <summary>A tensor is another one every second time it is read.</summary>
     private sealed class Unsteady(ITensorSource source, string tensor) : ITensorSource
     {
         private int _reads;
@@ -122,7 +203,7 @@ public sealed class OutputSafetyTests(ITestOutputHelper output) : IDisposable
         public void Read(string name, long byteOffset, Span<byte> destination)
         {
             source.Read(name, byteOffset, destination);
-            if (name == tensor && _reads++ > 0)
+            if (name == tensor && _reads++ % 2 == 1)
                 destination[0] ^= 1;
         }
 

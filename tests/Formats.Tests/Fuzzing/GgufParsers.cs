@@ -3,6 +3,7 @@ using Marrow.Formats.Gguf.Architectures;
 using Marrow.Formats.Gguf.Tokenizers;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
+using Marrow.Formats.Rwkv;
 using Marrow.Formats.Tests.Gguf;
 using Marrow.Formats.Tests.Rwkv;
 using Marrow.Formats.Tests.Tokenizers;
@@ -15,10 +16,10 @@ internal static class GgufParsers
 {
     public static FuzzTarget[] All { get; } =
     [
-        new("gguf file", () => [.. GgufMutationTests.Files.Select(f => new FuzzSeed(("m.gguf", f)))], GgufMutationTests.Use) { Head = 300 },
+        new("gguf file", () => [.. Files().Select(f => new FuzzSeed(("m.gguf", f)))], UseFile) { Head = 300 },
         new("gguf split", () => [Split()], Use) { Head = 300 },
         new("gguf tokenizer", () => [.. Tokenizers()], UseTokenizer) { Head = 3000 },
-        new("gguf model", () => [.. Models()], Reading.Model) { Head = 2500 },
+        new("gguf model", () => [.. Models()], UseModel) { Head = 2500 },
     ];
 
     /// <summary>A vocabulary as GGUF, made of a folder's tokenizer.</summary>
@@ -43,6 +44,31 @@ internal static class GgufParsers
 
     public static byte[] World() => Vocabulary(f => f.Put("rwkv_vocab_v20230424.txt", TinyWorld.Lines), 301);
 
+    /// <summary>Reads what a file holds; what is refused first must be among all its problems.</summary>
+    public static void UseFile(string path)
+    {
+        try
+        {
+            Use(path);
+        }
+        catch (ModelFileException e)
+        {
+            Assert.Contains(e.Message, GgufFile.Examine(path).Select(p => p.Message));
+            throw;
+        }
+        Assert.Empty(GgufFile.Examine(path));
+    }
+
+    private static IEnumerable<byte[]> Files() =>
+    [
+        Gguf.GgufMalformedTests.Small(),
+        new RawGguf { Version = 2, Data = 2 * 144 }.Text("general.architecture", "rwkv7").Array("ids", (int)GgufType.I64, 2, new byte[16]).Pair("x", (int)GgufType.F64, new byte[8])
+            .Tensor("blk.0.attn_q.weight", 12, 0, 256, 2).Bytes(),
+        new RawGguf { Alignment = 64, Data = 320 }.Number("general.alignment", 64).Tensor("a", 30, 0, 2, 2, 2, 2).Tensor("b", 39, 64, 32).Tensor("c", 26, 128, 1).Tensor("d", 35, 192, 256).Bytes(),
+        new RawGguf().Array("tokenizer.ggml.tokens", (int)GgufType.String, 3, [.. RawGguf.String("<s>"), .. RawGguf.String("</s>"), .. RawGguf.String("a")])
+            .Array("tokenizer.ggml.token_type", (int)GgufType.I32, 3, new byte[12]).Array("bytes", (int)GgufType.U8, 5, 1, 2, 3, 4, 5).Bytes(),
+    ];
+
     private static void Use(string path)
     {
         using GgufFile file = GgufFile.Open(path);
@@ -54,6 +80,18 @@ internal static class GgufParsers
     {
         using GgufFile file = GgufFile.Open(path);
         Reading.Tokenizer(GgufTokenizer.Read(file.Values));
+    }
+
+    /// <summary>Reads a model, and shows it as a file again.</summary>
+    private static void UseModel(string path)
+    {
+        Reading.Model(path);
+        using ModelFolder model = ModelFolder.Open(path);
+        (model.Config as LlamaConfig)?.ToJson();
+        GgufArchitecture architecture = GgufArchitectures.For(model.Config);
+        architecture.Describe(model.Config, new GgufMetadata("again"));
+        using ITensorSource again = architecture.ToGguf(model.Tensors, model.Config);
+        Reading.Tensors(again);
     }
 
     private static FuzzSeed Split() => FuzzSeed.Written(f =>
@@ -72,12 +110,13 @@ internal static class GgufParsers
             LlamaConfig config = TensorParsers.SmallConfig(type);
             yield return Model(TinyModels.Official(config), config);
         }
-        LlamaConfig blocks = TinyModels.Config("llama", heads: 2, keyHeads: 1, headDim: 16, layers: 1);
+        LlamaConfig blocks = TinyModels.Config("llama", heads: 2, keyHeads: 1, headDim: 16, layers: 1) with { RopeScaling = new RopeScaling.Llama3(8, 1, 4, 64) };
         yield return Model(TinyModels.Official(blocks, DType.Q8_0), blocks);
         foreach (int version in (int[])[6, 7])
         {
             MemoryTensors official = TinyModels.OfficialRwkv(version, channels: 8, heads: 2, layers: 2);
-            yield return Model(official, Marrow.Formats.Rwkv.RwkvConfig.Of(official));
+            RwkvConfig config = RwkvConfig.Of(official);
+            yield return Model(official, version == 6 ? config with { RescaleEvery = 1 } : config);
         }
     }
 

@@ -26,11 +26,11 @@ internal static class TensorParsers
         new("safetensors shards", () => [Shards()], path => Use(SafetensorsFolder.Open(path))) { TakesFolder = true, Head = 200, Words = JsonWords },
         new("model folder", () => [.. ModelFolders()], Reading.Model) { TakesFolder = true, Head = 1500, Words = JsonWords },
         new("bitsandbytes folder", () => [NF4(nested: false), NF4(nested: true)], Reading.Model) { TakesFolder = true, Head = 1500, Words = JsonWords },
-        new("config.json", () => [.. Configs()], path => _ = ModelConfigFile.Read(path).RawJson) { Words = ["\"rope_scaling\"", "\"llama3\"", "\"yarn\"", "\"sliding_window\"", "\"layer_types\"", "\"rwkv7\"", "\"gemma3_text\"", "\"factor\"", "null"] },
+        new("config.json", () => [.. Configs()], UseConfig) { Words = ["\"rope_scaling\"", "\"llama3\"", "\"yarn\"", "\"sliding_window\"", "\"layer_types\"", "\"rwkv7\"", "\"gemma3_text\"", "\"factor\"", "null"] },
         new("generation_config.json", () => [FuzzSeed.Text(("generation_config.json", """{"eos_token_id": [2, 7], "do_sample": true, "temperature": 0.6, "top_p": 0.95, "top_k": 20, "max_new_tokens": 100, "repetition_penalty": 1.1}"""))],
             path => _ = GenerationConfig.Read(path).EosIds) { Words = ["\"eos_token_id\"", "null"] },
         new("pth archive", () => [Archive(), Plain()], UsePth),
-        new("pth pickle", () => [new(("m.pth", PthMutationTests.Pickle))], UsePth) { Wrap = pickle => RawZip.Of(RawZip.Checkpoint(pickle, ("0", new byte[24]), ("1", new byte[16]))) },
+        new("pth pickle", () => [new(("m.pth", Pickle))], UsePth) { Wrap = pickle => RawZip.Of(RawZip.Checkpoint(pickle, ("0", new byte[24]), ("1", new byte[16]))) },
         new("pth before 1.6", () => [Legacy()], UsePth),
         new("rwkv.cpp model", () => [RwkvCpp(7), RwkvCpp(6)], Reading.Model) { Head = 1000 },
         new("rwkv .pth model", () => [RwkvPth(7), RwkvPth(6)], Reading.Model) { Head = 3000 },
@@ -43,6 +43,8 @@ internal static class TensorParsers
         using (source)
             Reading.Tensors(source);
     }
+
+    private static void UseConfig(string path) => Assert.True(ModelConfigFile.Read(path) is not LlamaConfig { HeadDim: var size } || size % 2 == 0);
 
     private static void UsePth(string path) => Use(PthFile.Open(path));
 
@@ -123,16 +125,20 @@ internal static class TensorParsers
         yield return FuzzSeed.Text(("config.json", """{"model_type":"rwkv6","vocab_size":7,"hidden_size":8,"num_hidden_layers":2,"rescale_every":6,"layer_norm_epsilon":1e-05,"bos_token_id":0,"eos_token_id":[0]}"""));
     }
 
+    private static byte[] Pickle => RawPickle.Start().Op('}').Op('(').Text("a").Tensor().Text("b").Tensor("0", sizes: [3, 2], strides: [1, 3])
+        .Text("c").Global("torch._utils", "_rebuild_parameter").Op('(').Tensor("1", "LongStorage", 2, sizes: [2], strides: [1]).Op(0x88).OrderedDict().Op('t').Op('R')
+        .Text("n").Op('(').Int(-7).Op((byte)'G', 0, 0, 0, 0, 0, 0, 0, 0).Op((byte)'C', 1, 9).Op(0x8F).Op(')').Op('t').Op((byte)'q', 3).Op('u').Stop();
+
     private static FuzzSeed Archive()
     {
-        byte[] file = RawZip.Of([.. RawZip.Checkpoint(PthMutationTests.Pickle, ("0", new byte[24])), RawEntry.Deflated("t/data/1", new byte[16]), new("t/byteorder", "little"u8.ToArray())]);
+        byte[] file = RawZip.Of([.. RawZip.Checkpoint(Pickle, ("0", new byte[24])), RawEntry.Deflated("t/data/1", new byte[16]), new("t/byteorder", "little"u8.ToArray())]);
         int directory = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(file.Length - 6));
         return new(("m.pth", RawZip.With64(file, 5, (ulong)(file.Length - 22 - directory), (ulong)directory)));
     }
 
     private static FuzzSeed Plain() => FuzzSeed.Written(f => PthWriter.Write(f["m.pth"], [TensorToWrite.FromFloats("a.weight", [2, 3], new float[6]), TensorToWrite.FromFloats("b", [], new float[1], DType.F16)]));
 
-    private static FuzzSeed Legacy() => new(("m.pth", PthMalformedTests.Legacy(value: PthMutationTests.Pickle, keys: PthMalformedTests.Keys("1", "0"),
+    private static FuzzSeed Legacy() => new(("m.pth", PthMalformedTests.Legacy(value: Pickle, keys: PthMalformedTests.Keys("1", "0"),
         data: [2, 0, 0, 0, 0, 0, 0, 0, .. new byte[16], 6, 0, 0, 0, 0, 0, 0, 0, .. new byte[24]])));
 
     private static FuzzSeed RwkvCpp(int version)

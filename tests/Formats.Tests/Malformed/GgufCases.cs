@@ -1,4 +1,5 @@
 using Marrow.Formats.Gguf;
+using Marrow.Formats.Tests.Fuzzing;
 using Marrow.Formats.Tests.Gguf;
 using static Marrow.Formats.Tests.Gguf.RawGguf;
 
@@ -97,13 +98,13 @@ internal static class GgufCases
         MalformedCase.Of(46, "infinity in a block's scale", "GG024", "malformed.gguf", () => Scaled(Half.NegativeInfinity), FindFault),
     ];
 
-    private static MalformedCase Row(int number, string what, string code, Func<byte[]> file) => MalformedCase.Of(number, what, code, "malformed.gguf", file, GgufMutationTests.Use);
+    private static MalformedCase Row(int number, string what, string code, Func<byte[]> file) => MalformedCase.Of(number, what, code, "malformed.gguf", file, GgufParsers.UseFile);
 
     /// <summary>Cuts the file to every length; what the last cut gives stands for all.</summary>
     private static void CutEverywhere(string path)
     {
         byte[] whole = File.ReadAllBytes(path);
-        GgufMutationTests.Use(path);
+        GgufParsers.UseFile(path);
         ModelFileException? last = null;
         for (int length = 0; length < whole.Length; length++)
         {

@@ -32,6 +32,39 @@ public class QuantisedBaseTests
     }
 
     [Fact]
+    public void What_is_quantised_a_second_time_is_told()
+    {
+        using var folder = new TemporaryFolder();
+        TinyModel.Write(folder, hidden: 64);
+        TinyModel.WriteRows(folder);
+        string q8 = folder["q8.gguf"], job = TinyModel.WriteJob(folder, "run", "method: lora, r: 4", "max_steps: 1");
+        MarrowProcess.Done("convert", folder["model"], q8, "--store-as", "q8_0");
+        string Told(string dtype) => MarrowProcess.Run("generate", "--model", q8, "--dtype", dtype, "--tokens", "1 5", "--max-tokens", "2", "--device", "cpu").Errors;
+        // The down projections' 48 values are no whole blocks of either type.
+        const string Twice = "12 of 14 linear layers are stored quantised (Q8_0) and quantised again as NF4 in memory, with the losses of both; dtype auto keeps them";
+        Assert.Contains(Twice, Told("nf4"), StringComparison.Ordinal);
+        Assert.All(new[] { "auto", "q8_0" }, same => Assert.DoesNotContain("quantised again", Told(same), StringComparison.Ordinal));
+        JsonElement plan = MarrowProcess.Json("train", job, "--dry-run", "--set", $"model.path={q8}", "--set", "model.dtype=nf4");
+        Assert.Contains(plan.GetProperty("warnings").EnumerateArray(), w => w.GetString()!.StartsWith(Twice, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_merge_tells_what_storing_lost()
+    {
+        using var folder = new TemporaryFolder();
+        string[] call = ["merge", "--model", TinyModel.Write(folder), "--adapter", TinyModel.WriteLora(folder, "adapter"), "--device", "cpu"];
+        JsonElement[] Stored(string name, params string[] options)
+        {
+            JsonElement[] told = [.. MarrowProcess.Json([.. call, "--out", folder[name], .. options]).GetProperty("stored").EnumerateArray()];
+            Assert.Equal(told.Length, JsonDocument.Parse(File.ReadAllText(folder[Path.ChangeExtension(name, "merge.json")])).RootElement.GetProperty("stored").GetArrayLength());
+            return told;
+        }
+        Assert.All(Stored("a.gguf"), t => Assert.True(t.GetProperty("exact").GetBoolean()));
+        Assert.Contains(Stored("b.gguf", "--store-as", "q8_0"), t => t.GetProperty("to").GetString() == "Q8_0" && t.GetProperty("relative_error").GetDouble() is > 0.001 and < 0.01);
+        Assert.Contains("→ Q8_0 ", MarrowProcess.Done([.. call, "--out", folder["c.gguf"], "--store-as", "q8_0"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Layers_that_are_not_quantised_are_named()
     {
         using var folder = new TemporaryFolder();

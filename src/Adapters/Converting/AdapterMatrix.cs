@@ -109,6 +109,9 @@ public sealed class AdapterMatrix
         return sum;
     }) { IsRounded = true };
 
+    /// <summary>The same values, to be stored as fp32.</summary>
+    public AdapterMatrix Widened() => Type == DType.F32 ? this : new(Rows, Columns, DType.F32, _read) { IsRounded = IsRounded };
+
     /// <summary>Zeros of this type.</summary>
     public AdapterMatrix Zeros(int rows, int columns) => new(rows, columns, Type, () => new float[(long)rows * columns]);
 

@@ -56,8 +56,10 @@ public sealed class RwkvPeftKind : AdapterKind
                 continue;
             }
             var low = (LowRankLayer)layer;
-            tensors.Add(low.A.ToWrite(module + ".lora_A"));
-            tensors.Add(low.B.ToWrite(module + ".lora_B"));
+            // RWKV-PEFT multiplies them as they are, and PyTorch no two types.
+            bool alike = low.A.Type == low.B.Type;
+            tensors.Add((alike ? low.A : low.A.Widened()).ToWrite(module + ".lora_A"));
+            tensors.Add((alike ? low.B : low.B.Widened()).ToWrite(module + ".lora_B"));
         }
         tensors.AddRange(contents.Carried.Select(c => TensorToWrite.Copy(c.Source, c.Tensor.Name, c.Name)));
         PthWriter.Write(path, tensors);

@@ -155,6 +155,11 @@ public sealed class ConversionTests
         fixture.Make("lora", new LoraConfig { R = 3, LoraAlpha = 4, UseRslora = true, Targets = new() { TargetModules = new(["key"]) } });
         Assert.Contains(fixture.Convert("lora", "x.pth", "rwkv-peft").Warnings, w => w.Contains("--alpha 7", StringComparison.Ordinal));
         Assert.DoesNotContain(fixture.Convert("lora", "x.pth", "rwkv-peft", r => r with { Alpha = 7 }).Warnings, w => w.Contains("--alpha 7", StringComparison.Ordinal));
+        // A and B are multiplied with each other there, so they have one type also where a scale made B wider.
+        Narrow(fixture, "lora");
+        fixture.Convert("lora", "n.pth", "rwkv-peft", r => r with { Alpha = 7 });
+        using (PthFile file = PthFile.Open(fixture.Folder["n.pth"]))
+            Assert.All(file.Tensors.Values, t => Assert.Equal(DType.F32, t.DType));
         // A weight that is replaced and adapted at once.
         string folder = fixture.Folder["both"];
         Directory.CreateDirectory(folder);

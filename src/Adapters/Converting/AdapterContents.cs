@@ -8,6 +8,9 @@ public sealed record AdapterContents(IReadOnlyList<AdaptedModule> Layers, IReadO
     /// <summary>The base model's name or path, as the files say.</summary>
     public string? BaseModel { get; init; }
 
+    /// <summary>What a PEFT folder says beside; null where it is none.</summary>
+    public PeftNotes? Notes { get; init; }
+
     /// <summary>Keys of the file that name modules which could not be told without the base model.</summary>
     public IReadOnlyList<string> Unresolved { get; init; } = [];
 

@@ -18,21 +18,21 @@ public static class AdapterConversion
         try
         {
             List<string> warnings = [];
-            List<(AdapterContents Contents, double Weight)> adapters = [];
+            List<(string Path, AdapterContents Contents, double Weight)> adapters = [];
             List<string> kinds = [];
             foreach (AdapterInput input in request.Inputs)
             {
                 AdapterDocument document = AdapterKinds.Of(input.Path).Open(input.Path, input.Alpha);
                 open.Add(document);
-                adapters.Add((Read(input, document, model, open), input.Weight));
+                adapters.Add((input.Path, Read(input, document, model, open), input.Weight));
                 warnings.AddRange(document.Warnings);
                 kinds.Add(document.Kind.Name);
             }
+            CommonBase.Check([.. adapters.Select(a => (a.Path, a.Contents))], model is not null, warnings);
             var fitting = new LayerFitting(request.Target, model, request.AsLora, request.Approximate);
             List<LayerConversion> reports = [];
             var combination = new AdapterCombination(request.Combination);
-            AdapterContents contents = adapters is [{ Weight: 1 } only] ? only.Contents : BlockSum.Of(adapters, request.Combination) ?? (adapters is [var (one, weight)] ? AdapterCombination.Weighted(Addable(one), weight)
-                : combination.Combine([.. adapters.Select(a => (Addable(a.Contents), a.Weight))]));
+            AdapterContents contents = Sum([.. adapters.Select(a => (a.Contents, a.Weight))], combination, request.Combination, model);
             contents = contents with { Layers = [.. contents.Layers.Select(Fit)] };
             return AdapterOutput.Write(request.Target, request.Output, contents, new(reports, kinds, warnings) { Alpha = request.Alpha, Limit = request.Approximate }, model);
 
@@ -44,15 +44,24 @@ public static class AdapterConversion
                 request.Progress?.Report(reports[^1]);
                 return fitted;
             }
-
-            // Beside LoRA, Bone is LoRA.
-            AdapterContents Addable(AdapterContents adapter) => adapter with { Layers = [.. adapter.Layers.Select(l => l is BlockLayer { IsBat: false } block ? BlockLora.Of(block, model) : l)] };
         }
         finally
         {
             foreach (IDisposable files in open)
                 files.Dispose();
         }
+    }
+
+    private static AdapterContents Sum(IReadOnlyList<(AdapterContents Contents, double Weight)> adapters, AdapterCombination combination, Combination how, BaseWeights? model)
+    {
+        if (adapters is [{ Weight: 1 } only])
+            return only.Contents;
+        if (BlockSum.Of(adapters, how) is { } blocks)
+            return blocks;
+        // Beside LoRA, Bone is LoRA.
+        (AdapterContents Contents, double Weight)[] addable =
+            [.. adapters.Select(a => (a.Contents with { Layers = [.. a.Contents.Layers.Select(l => l is BlockLayer { IsBat: false } block ? BlockLora.Of(block, model) : l)] }, a.Weight))];
+        return addable is [var (one, weight)] ? AdapterCombination.Weighted(one, weight) : combination.Combine(addable);
     }
 
     private static AdapterContents Read(AdapterInput input, AdapterDocument document, BaseWeights? model, List<IDisposable> open)

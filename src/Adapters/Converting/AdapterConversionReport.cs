@@ -43,8 +43,11 @@ public sealed record LayerConversion(string Module, string From, int Rank, Exact
 /// <param name="Warnings">What should be known, one sentence each.</param>
 public sealed record AdapterConversionReport(IReadOnlyList<string> From, string To, string Output, IReadOnlyList<LayerConversion> Layers, IReadOnlyList<string> Carried, IReadOnlyList<string> Warnings)
 {
-    /// <summary>The one alpha (or factor, in mlx) of all layers, where the kind has one.</summary>
+    /// <summary>The one alpha of all layers, where the kind has one.</summary>
     public double? Alpha { get; init; }
+
+    /// <summary>The one factor of all layers' B·A, where the kind says that instead of an alpha (mlx).</summary>
+    public double? Scale { get; init; }
 
     /// <summary>The least exact layer's exactness.</summary>
     public Exactness Exactness => Layers.Count == 0 ? Exactness.Exact : Layers.Max(l => l.Exactness);

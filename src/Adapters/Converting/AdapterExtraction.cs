@@ -51,7 +51,7 @@ public static class AdapterExtraction
         HashSet<string> adapted = [.. layers.Select(l => l.Module)];
         CarriedTensor[] carried = Others(request, others, adapted, warnings);
         return AdapterOutput.Write(request.Target, request.Output, new AdapterContents(layers, carried) { BaseModel = request.Base.Path },
-            new(reports, ["difference of two models"], warnings) { Alpha = request.Alpha, Limit = request.Limit }, model);
+            new(reports, ["difference of two models"], warnings) { Alpha = request.Alpha, Limit = request.Limit, IsDifference = true }, model);
     }
 
     private static CarriedTensor[] Others(AdapterExtractionRequest request, List<(TensorInfo Tensor, double Change)> others, HashSet<string> adapted, List<string> warnings)

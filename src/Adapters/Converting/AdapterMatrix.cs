@@ -45,7 +45,7 @@ public sealed class AdapterMatrix
         if (info.Shape.Count is not (1 or 2) || !info.DType.IsReal() || info.Shape.Any(d => d is < 1 or > int.MaxValue) || info.Count > MostValues)
             throw new ModelFileException("AC002", source.Path, $"tensor '{Echo.Name(name)}' {info.DType} {info.ShapeText} is no matrix of real numbers with at most {MostValues} values; such adapters (convolutions, experts) are not supported");
         DType type = info.DType is DType.F16 or DType.BF16 ? info.DType : DType.F32;
-        return new AdapterMatrix(info.Shape.Count == 1 ? 1 : (int)info.Shape[0], (int)info.Shape[^1], type, () => source.ReadFloats(name)) { IsRounded = info.DType == DType.F64 };
+        return new AdapterMatrix(info.Shape.Count == 1 ? 1 : (int)info.Shape[0], (int)info.Shape[^1], type, () => ReadFinite(source, name)) { IsRounded = info.DType == DType.F64 };
     }
 
     /// <summary>Values in memory, fp32, computed and rounded once.</summary>
@@ -109,6 +109,9 @@ public sealed class AdapterMatrix
         return sum;
     }) { IsRounded = true };
 
+    /// <summary>The same values, to be stored as fp32.</summary>
+    public AdapterMatrix Widened() => Type == DType.F32 ? this : new(Rows, Columns, DType.F32, _read) { IsRounded = IsRounded };
+
     /// <summary>Zeros of this type.</summary>
     public AdapterMatrix Zeros(int rows, int columns) => new(rows, columns, Type, () => new float[(long)rows * columns]);
 
@@ -145,7 +148,7 @@ public sealed class AdapterMatrix
         {
             float[] values = _read();
             if (values.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue))
-                throw new MarrowException("AC010", $"tensor '{Echo.Name(name)}' [{string.Join(',', dimensions)}] would hold values that are not finite; nothing is written. Take an earlier checkpoint of the adapter. [AC010]");
+                throw new MarrowException("AC010", $"tensor '{Echo.Name(name)}' [{string.Join(',', dimensions)}] would hold values that are too large for fp32, because of its scale or weight; nothing is written. Give a smaller weight (--weight, --add), or correct the adapter's alpha. [AC010]");
             TensorToWrite.FromFloats(name, dimensions, values, Type).Write(stream);
         });
     }
@@ -160,6 +163,15 @@ public sealed class AdapterMatrix
                     for (int j = j0; j < Math.Min(columns, j0 + Tile); j++)
                         turned[(long)j * rows + i] = values[(long)i * columns + j];
         return turned;
+    }
+
+    /// <summary>The values of a stored tensor.</summary>
+    /// <exception cref="ModelFileException">AC010 some are not finite: sums and decompositions could lose them among the others.</exception>
+    internal static float[] ReadFinite(ITensorSource source, string name)
+    {
+        float[] values = source.ReadFloats(name);
+        return !values.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue) ? values
+            : throw new ModelFileException("AC010", source.Path, $"tensor '{Echo.Name(name)}' {source.Tensors[name].ShapeText} holds values that are not finite, and nothing is made of it; take an earlier checkpoint of the adapter");
     }
 
     private AdapterMatrix Derived(int rows, int columns, Func<float[]> read) => new(rows, columns, Type, read) { IsRounded = IsRounded };

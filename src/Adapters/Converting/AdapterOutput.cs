@@ -17,6 +17,9 @@ internal sealed record OutputNotes(List<LayerConversion> Layers, IReadOnlyList<s
 
     /// <summary>The error that is allowed.</summary>
     public LowRankLimit? Limit { get; init; }
+
+    /// <summary>Whether the change is that of a tuned model against its base, and no adapter's.</summary>
+    public bool IsDifference { get; init; }
 }
 
 /// <summary>The last stage of every conversion: what the target cannot hold is refused, scales are folded, the file is written, the report made.</summary>
@@ -33,7 +36,7 @@ internal static class AdapterOutput
         if (alpha is { } given && (!double.IsFinite(given) || given <= 0))
             throw new MarrowException("AC001", string.Create(CultureInfo.InvariantCulture, $"alpha is {given}, but must be a finite number above 0. [AC001]"));
         if (limit is { Rank: < 1 or > 1 << 20 })
-            throw new MarrowException("AC001", $"The rank is {limit.Rank}, but must be above 0. [AC001]");
+            throw new MarrowException("AC001", $"The rank is {limit.Rank}, but must lie in 1 … {1 << 20}. [AC001]");
         if (limit is not null && !(limit.MostError >= 0))
             throw new MarrowException("AC001", string.Create(CultureInfo.InvariantCulture, $"The largest allowed error is {limit.MostError}, but must be at least 0. [AC001]"));
     }
@@ -43,7 +46,7 @@ internal static class AdapterOutput
     {
         List<LayerConversion> reports = notes.Layers;
         RefuseCarried(target, contents);
-        RefuseError(reports, notes.Limit);
+        RefuseError(notes);
         double common = 0;
         if (contents.Layers.OfType<LowRankLayer>().ToArray() is { Length: > 0 } low)
         {
@@ -57,7 +60,11 @@ internal static class AdapterOutput
             }
         }
         target.Write(output, contents, new AdapterWriting(model, common, notes.Warnings));
-        return new AdapterConversionReport(notes.From, target.Name, output, reports, [.. contents.Carried.Select(c => c.Name)], notes.Warnings) { Alpha = common == 0 ? null : common };
+        return new AdapterConversionReport(notes.From, target.Name, output, reports, [.. contents.Carried.Select(c => c.Name)], notes.Warnings) 
+        {
+            Alpha = target.Scales == ScaleForm.OneAlpha && common != 0 ? common : null,
+            Scale = target.Scales == ScaleForm.OneScale && common != 0 ? common : null,
+        };
     }
 
     // The whole folder is replaced, so it must be an adapter's and nothing more.
@@ -81,12 +88,12 @@ internal static class AdapterOutput
             throw new MarrowException("AC002", "The adapter holds nothing. [AC002]");
     }
 
-    private static void RefuseError(List<LayerConversion> reports, LowRankLimit? limit)
+    private static void RefuseError(OutputNotes notes)
     {
-        if (limit is null || limit.AllowError || AdapterConversionReport.ErrorOf(reports) is not { } error || error <= limit.MostError)
+        if (notes.Limit is not { AllowError: false } limit || AdapterConversionReport.ErrorOf(notes.Layers) is not { } error || error <= limit.MostError)
             return;
-        LayerConversion[] worst = [.. reports.Where(r => r.RelativeError is not null).OrderByDescending(r => r.RelativeError).Take(3)];
-        throw new MarrowException("AC009", string.Create(CultureInfo.InvariantCulture, $"LoRA of rank {limit.Rank} misses {error:P1} of the adapter's change (Frobenius), above the limit of {limit.MostError:P1}; ")
-            + $"worst are {string.Join(", ", worst.Select(w => string.Create(CultureInfo.InvariantCulture, $"{Echo.Name(w.Module)} ({w.RelativeError:P1})")))}. Raise --rank, accept the error (--allow-error), or merge the adapter into the model (marrow merge). [AC009]");
+        LayerConversion[] worst = [.. notes.Layers.Where(r => r.RelativeError is not null).OrderByDescending(r => r.RelativeError).Take(3)];
+        throw new MarrowException("AC009", string.Create(CultureInfo.InvariantCulture, $"LoRA of rank {limit.Rank} misses {error:P1} of {(notes.IsDifference ? "the difference of the models" : "the adapter's change")} (Frobenius), above the limit of {limit.MostError:P1}; ")
+            + $"worst are {string.Join(", ", worst.Select(w => string.Create(CultureInfo.InvariantCulture, $"{Echo.Name(w.Module)} ({w.RelativeError:P1})")))}. Raise --rank, accept the error (--allow-error), or {(notes.IsDifference ? "use the tuned model as it is" : "merge the adapter into the model (marrow merge)")}. [AC009]");
     }
 }

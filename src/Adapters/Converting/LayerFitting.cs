@@ -32,16 +32,17 @@ internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool 
 
     private (AdaptedModule, LayerConversion) Limited(LowRankLayer layer, string from)
     {
-        if (limit is null || layer.Rank <= limit.Rank || layer.IsEmbedding || layer.OutputBias is not null)
+        if (limit is null || layer.Rank <= limit.Rank)
             return (layer, Kept(layer, from));
         double[] b = layer.B.ReadDoubles(), a = layer.A.ReadDoubles();
         int rows = layer.B.Rows, columns = layer.A.Columns;
         for (int i = 0; i < b.Length; i++)
             b[i] *= layer.Factor;
-        return Approximated(layer.Module, from, Svd.OfProduct(b, a, rows, columns, limit.Rank), WrittenError.Product(b, a, columns), 0);
+        var (cut, report) = Approximated(layer.Module, from, Svd.OfProduct(b, a, rows, columns, limit.Rank), WrittenError.Product(b, a, columns), 0);
+        return (cut with { IsEmbedding = layer.IsEmbedding, OutputBias = layer.OutputBias?.Times(layer.Factor) }, report);
     }
 
-    private static (AdaptedModule, LayerConversion) Approximated(string module, string from, TruncatedSvd svd, WrittenError.RowReader change, double weightSquares)
+    private static (LowRankLayer, LayerConversion) Approximated(string module, string from, TruncatedSvd svd, WrittenError.RowReader change, double weightSquares)
     {
         var (b, a) = svd.Factors();
         int rank = svd.Values.Length, rows = b.Length / rank, columns = a.Length / rank;

@@ -2,7 +2,7 @@ using Marrow.Adapters.Methods;
 using Marrow.Adapters.Peft;
 using Marrow.Adapters.Targets;
 using Marrow.Formats;
-using Marrow.Formats.Safetensors;
+using Marrow.Formats.HuggingFace;
 
 namespace Marrow.Adapters.Converting;
 
@@ -15,32 +15,30 @@ internal sealed class PeftAdapterDocument : AdapterDocument
     private static readonly HashSet<string> Stems = [A, B, EmbeddingA, EmbeddingB, Magnitude, MissKeys.Tensor, BatRowConfig.Tensor];
     // What PEFT means by these is read here.
     private static readonly string[] Understood = ["use_dora", "lora_bias"];
+    private static readonly string[] Notable = ["task_type", "lora_dropout", "miss_dropout"];
 
     private readonly JsonFields _json;
     private readonly PeftDocument _document;
 
-    private PeftAdapterDocument(AdapterKind kind, string path, JsonFields json, SafetensorsFile tensors)
-        : base(kind, path, tensors)
+    private PeftAdapterDocument(AdapterKind kind, string path, JsonFields json, ModelWeights weights)
+        : base(kind, path, weights.Tensors)
     {
-        (_json, _document) = (json, new PeftDocument(json, tensors));
-        foreach (string warning in tensors.Warnings)
+        (_json, _document) = (json, new PeftDocument(json, weights.Tensors));
+        foreach (string warning in weights.Warnings)
             Warnings.Add(warning);
     }
 
     /// <exception cref="MarrowException">PF001 … PF005, PF009, PF010, AD001, AD006 as <see cref="PeftFolder.Open"/>.</exception>
     public static PeftAdapterDocument Open(AdapterKind kind, string path)
     {
-        PeftFolder.RequireWhole(path);
-        string config = System.IO.Path.Combine(path, PeftConfig.FileName);
-        JsonFields json = JsonFields.Parse(config, InputFile.ReadAll(config), "PF002", "PF003");
-        SafetensorsFile file = SafetensorsFile.Open(System.IO.Path.Combine(path, PeftFolder.TensorFile));
+        ModelWeights weights = PeftFolder.OpenTensors(path);
         try
         {
-            return new PeftAdapterDocument(kind, path, json, file);
+            return new PeftAdapterDocument(kind, path, PeftFolder.ReadConfig(path), weights);
         }
         catch
         {
-            file.Dispose();
+            weights.Dispose();
             throw;
         }
     }
@@ -49,6 +47,7 @@ internal sealed class PeftAdapterDocument : AdapterDocument
     {
         var found = new Dictionary<string, Dictionary<string, TensorInfo>>();
         List<CarriedTensor> carried = [];
+        HashSet<string> whole = [];
         foreach (TensorInfo tensor in Tensors.Tensors.Values)
         {
             string key = PeftKeys.Normalise(tensor.Name, Stems, MissKeys.FormerNames)[PeftKeys.Prefix.Length..].Replace(".base_layer.", ".", StringComparison.Ordinal);
@@ -57,6 +56,7 @@ internal sealed class PeftAdapterDocument : AdapterDocument
             if (stem < 0)
             {
                 carried.Add(Carried(key, tensor, model));
+                whole.Add(BaseWeights.ModuleOf(key));
                 continue;
             }
             string module = string.Join('.', parts[..stem]), name = string.Join('.', parts[stem..]);
@@ -69,12 +69,24 @@ internal sealed class PeftAdapterDocument : AdapterDocument
         if (found.Count == 0 && carried.Count == 0)
             throw Error("AC002", "holds no tensors of an adapter");
         string? changed = null;
-        Func<string, Dictionary<string, TensorInfo>, AdaptedModule> make = _document.PeftType switch
+        Func<string, Dictionary<string, TensorInfo>, AdaptedModule> make = _document.PeftType == "LORA" ? Lora(model, out changed, out AdapterConfig config) : Blocks(model, out config);
+        var contents = new AdapterContents([.. found.Select(f => make(f.Key, f.Value))], carried) { BaseModel = _json.Text("base_model_name_or_path"), ChangedBase = changed, Notes = Notes(config) };
+        foreach (string name in _json.Texts("modules_to_save") ?? [])
         {
-            "LORA" => Lora(model, out changed),
-            _ => Blocks(model),
-        };
-        return new AdapterContents([.. found.Select(f => make(f.Key, f.Value))], carried) { BaseModel = _json.Text("base_model_name_or_path"), ChangedBase = changed };
+            if (!whole.Any(path => path.EndsWith(name, StringComparison.Ordinal)))
+                Warnings.Add($"{Path}: modules_to_save means '{Echo.Name(name)}', of which the file holds nothing; it stays the base's");
+        }
+        return contents;
+    }
+
+    private PeftNotes Notes(AdapterConfig config)
+    {
+        Dictionary<string, string> keys = new(config.Kept);
+        foreach (string key in Notable.Where(_json.Contains))
+            keys[key] = _json.Raw(key);
+        foreach (string warning in _document.Warnings)
+            Warnings.Add(warning);
+        return new PeftNotes(config.Method.PeftType, keys);
     }
 
     private CarriedTensor Carried(string key, TensorInfo tensor, BaseWeights? model)
@@ -87,7 +99,7 @@ internal sealed class PeftAdapterDocument : AdapterDocument
         return new CarriedTensor(official, last == "time_state" ? CarriedKind.State : bias ? CarriedKind.Bias : CarriedKind.Saved, Tensors, tensor);
     }
 
-    private Func<string, Dictionary<string, TensorInfo>, AdaptedModule> Lora(BaseWeights? model, out string? changed)
+    private Func<string, Dictionary<string, TensorInfo>, AdaptedModule> Lora(BaseWeights? model, out string? changed, out AdapterConfig config)
     {
         foreach (PeftSwitch off in new LoraConfig().Switches.Where(s => !s.IsHarmless && !Understood.Contains(s.Key)))
         {
@@ -98,8 +110,13 @@ internal sealed class PeftAdapterDocument : AdapterDocument
         double alpha = _json.Number("lora_alpha") ?? 8;
         bool byRoot = _json.Flag("use_rslora") ?? false, dora = _json.Flag("use_dora") ?? false;
         LayerPattern ranks = LayerPattern.Read(_json, "rank_pattern"), alphas = LayerPattern.Read(_json, "alpha_pattern");
-        new LoraConfig { R = rank, LoraAlpha = alpha, RankPattern = ranks, AlphaPattern = alphas }.Check();
-        changed = _json.Raw("init_lora_weights") is "null" or "true" or "false" or "\"gaussian\"" or "\"eva\"" or "\"orthogonal\"" ? null : $"init_lora_weights is {Echo.Name(_json.Raw("init_lora_weights"))}";
+        config = new LoraConfig { R = rank, LoraAlpha = alpha, RankPattern = ranks, AlphaPattern = alphas };
+        config.Check();
+        config = config with { Kept = PeftConfig.Kept(_document, config) };
+        string start = _json.Raw("init_lora_weights");
+        if (start == "\"loftq\"")
+            throw _json.Error("PF005", "init_lora_weights", "is \"loftq\": the adapter makes up for what quantising took from the base, and belongs to those quantised weights; merge it with PEFT into the model that it was trained on");
+        changed = LoraConfig.IsOnChangedBase(start) ? $"init_lora_weights is {Echo.Name(start)}" : null;
         return (module, tensors) =>
         {
             bool embedding = tensors.ContainsKey(EmbeddingA) || tensors.ContainsKey(EmbeddingB);
@@ -120,12 +137,10 @@ internal sealed class PeftAdapterDocument : AdapterDocument
         };
     }
 
-    private Func<string, Dictionary<string, TensorInfo>, AdaptedModule> Blocks(BaseWeights? model)
+    private Func<string, Dictionary<string, TensorInfo>, AdaptedModule> Blocks(BaseWeights? model, out AdapterConfig config)
     {
-        AdapterConfig config = PeftConfig.Read(_document);
-        foreach (string warning in _document.Warnings)
-            Warnings.Add(warning);
-        BlockForm? form = config switch
+        AdapterConfig read = config = PeftConfig.Read(_document);
+        BlockForm? form = read switch
         {
             MissMiniConfig => BlockForm.Mini,
             BatConfig => BlockForm.BatByOutputs,
@@ -135,8 +150,8 @@ internal sealed class PeftAdapterDocument : AdapterDocument
         };
         string wanted = form == BlockForm.BatByInputs ? BatRowConfig.Tensor : MissKeys.Tensor;
         return (module, tensors) => form is { } known && tensors is { Count: 1 } && tensors.TryGetValue(wanted, out TensorInfo? tensor)
-            ? BlockReading.Layer(Tensors, Official(module, model), known, tensor, config.R, (config as MissMiniConfig)?.MiniR)
-            : throw Error("PF007", $"'{Echo.Name(tensors.First().Value.Name)}' is no tensor of {config.Method.Name}; the file is another adapter's than {PeftConfig.FileName} says");
+            ? BlockReading.Layer(Tensors, Official(module, model), known, tensor, read.R, (read as MissMiniConfig)?.MiniR)
+            : throw Error("PF007", $"'{Echo.Name(tensors.First().Value.Name)}' is no tensor of {read.Method.Name}; the file is another adapter's than {PeftConfig.FileName} says");
     }
 
     private static string Official(string path, BaseWeights? model) => model is null ? path : model.OfficialOf(path) ?? path;

@@ -14,7 +14,7 @@ public sealed class PeftKind : AdapterKind
     public override string Name => "peft";
 
     /// <inheritdoc/>
-    public override string Description => "PEFT folder (adapter_model.safetensors)";
+    public override string Description => "PEFT folder (adapter_model.safetensors or .bin)";
 
     /// <inheritdoc/>
     public override string? Ending => null;
@@ -44,15 +44,16 @@ public sealed class PeftKind : AdapterKind
         if (contents.Layers.Count > 0 && contents.Carried.FirstOrDefault(c => c.Kind == CarriedKind.State) is { } state)
             throw new MarrowException("AC005", $"A peft folder cannot hold recurrent states ('{Echo.Name(state.Name)}') beside an adapter of layers; write rwkv-peft. [AC005]");
         AdapterConfig config = Config(contents, writing.PathOf);
-        string[] saved = [.. contents.Carried.Where(c => c.Kind == CarriedKind.Saved).Select(c => SavedModule(c, contents, writing)).Distinct()];
+        HashSet<string> adapted = [.. contents.Layers.Select(l => l.Module)];
+        string[] saved = [.. contents.Carried.Where(c => c.Kind == CarriedKind.Saved && !adapted.Contains(BaseWeights.ModuleOf(c.Name))).Select(c => SavedModule(c, contents, writing)).Distinct()];
         config = config with { Targets = config.Targets with { ModulesToSave = saved } };
         ModulePattern? targets = contents.Layers.Count == 0 ? null : new([.. TargetNames(contents, writing)]);
-        string text = Text(config, targets, contents);
+        string text = Text(config, targets, contents, adapted);
         AtomicFolder.Write(path, folder =>
         {
             AtomicFile.WriteText(Path.Combine(folder, PeftConfig.FileName), text);
             SafetensorsWriter.Write(Path.Combine(folder, PeftFolder.TensorFile), contents.Layers.SelectMany(l => TensorsOf(l, writing.PathOf(l.Module)))
-                .Concat(contents.Carried.Select(c => TensorToWrite.Copy(c.Source, c.Tensor.Name, PeftKeys.Prefix + PathOf(c, writing)))));
+                .Concat(contents.Carried.Select(c => TensorToWrite.Copy(c.Source, c.Tensor.Name, PeftKeys.Prefix + PathOf(c, adapted, writing)))));
         });
     }
 
@@ -76,15 +77,16 @@ public sealed class PeftKind : AdapterKind
     }
 
     // What the engine's own settings do not say.
-    private static string Text(AdapterConfig config, ModulePattern? targets, AdapterContents contents)
+    private static string Text(AdapterConfig config, ModulePattern? targets, AdapterContents contents, HashSet<string> adapted)
     {
         JsonObject fields = JsonNode.Parse(PeftConfig.Write(config, targets, contents.BaseModel))!.AsObject();
         if (AllOrNone(contents, l => l.Magnitude is not null, "DoRA", "use_dora"))
             fields["use_dora"] = true;
         if (AllOrNone(contents, l => l.OutputBias is not null, "LoRA with a bias", "lora_bias"))
             fields["lora_bias"] = true;
-        if (contents.Carried.Any(c => c.Kind == CarriedKind.Bias))
-            fields["bias"] = "all";
+        contents.Notes?.Write(fields);
+        if (contents.Carried.Where(c => c.Kind == CarriedKind.Bias).ToArray() is { Length: > 0 } biases)
+            fields["bias"] = contents.Layers is [LowRankLayer, ..] && biases.All(b => adapted.Contains(BaseWeights.ModuleOf(b.Name))) ? "lora_only" : "all";
         return PeftJson.Sorted(fields);
     }
 
@@ -118,10 +120,11 @@ public sealed class PeftKind : AdapterKind
             + "Write rwkv-peft, or merge the adapter into the model. [AC005]");
     }
 
-    private static string PathOf(CarriedTensor tensor, AdapterWriting writing)
+    // An adapted module of PEFT is a wrapper around the module itself.
+    private static string PathOf(CarriedTensor tensor, HashSet<string> adapted, AdapterWriting writing)
     {
         string module = BaseWeights.ModuleOf(tensor.Name);
-        return writing.PathOf(module) + tensor.Name[module.Length..];
+        return writing.PathOf(module) + (adapted.Contains(module) ? ".base_layer" : "") + tensor.Name[module.Length..];
     }
 
     private static IEnumerable<TensorToWrite> TensorsOf(AdaptedModule layer, string path)

@@ -48,19 +48,25 @@ public sealed class RwkvPeftKind : AdapterKind
         foreach (AdaptedModule layer in contents.Layers)
         {
             string module = Official(layer.Module);
+            if (contents.Carried.FirstOrDefault(c => c.Name == module + ".weight") is { } both)
+                throw new MarrowException("AC005", $"The adapter changes '{Echo.Name(module)}' and replaces its weight too ('{Echo.Name(both.Tensor.Name)}'); an rwkv-peft file can mean only one of them. Merge the adapter into the model instead (marrow merge), or write peft. [AC005]");
             if (layer is BlockLayer block)
             {
                 tensors.Add(TensorToWrite.Copy(block.Source, block.Tensor.Name, $"{module}.{BatRowConfig.Tensor}"));
                 continue;
             }
             var low = (LowRankLayer)layer;
-            tensors.Add(low.A.ToWrite(module + ".lora_A"));
-            tensors.Add(low.B.ToWrite(module + ".lora_B"));
+            // RWKV-PEFT multiplies them as they are, and PyTorch no two types.
+            bool alike = low.A.Type == low.B.Type;
+            tensors.Add((alike ? low.A : low.A.Widened()).ToWrite(module + ".lora_A"));
+            tensors.Add((alike ? low.B : low.B.Widened()).ToWrite(module + ".lora_B"));
         }
         tensors.AddRange(contents.Carried.Select(c => TensorToWrite.Copy(c.Source, c.Tensor.Name, c.Name)));
         PthWriter.Write(path, tensors);
         if (contents.Layers.Any(l => l is LowRankLayer))
             writing.Warnings.Add(string.Create(CultureInfo.InvariantCulture, $"an RWKV-PEFT file does not hold lora_alpha: give {writing.Alpha} wherever it is used (--adapter-alpha, adapter.lora_alpha)"));
+        if (!double.IsInteger(writing.Alpha))
+            writing.Warnings.Add(string.Create(CultureInfo.InvariantCulture, $"RWKV-PEFT's own merge script takes a whole lora_alpha only, and this one is {writing.Alpha}: for that, write the file with --alpha {Math.Max(1, Math.Round(writing.Alpha))}"));
     }
 
     private static string Official(string module)

@@ -17,7 +17,7 @@ internal static class ScaleFolding
                 return ([.. layers.Select(l => To(l, alpha))], alpha);
             default:
                 int rank = layers.Max(l => l.Rank);
-                double factor = wanted ?? Common(layers.Select(l => l.Factor), 1);
+                double factor = wanted / rank ?? Common(layers.Select(l => l.Factor), 1);
                 return ([.. layers.Select(l => Padded(Multiplied(l, l.Factor, factor), rank) with { Scale = new LoraScale(factor * rank) })], factor);
         }
     }

@@ -7,8 +7,6 @@ namespace Marrow.Adapters.Converting;
 /// <summary>The changes that depend on the base's weight, as whole matrices: DoRA and Bat (spec/adapters.md §2.3, §2.4, §3.8).</summary>
 internal static class WeightDeltas
 {
-    private delegate void RowChange(int output, Span<double> row);
-
     /// <summary>W' − W [outputs, inputs], computed in double precision and rounded once, and ‖W‖².</summary>
     /// <exception cref="MarrowException">AC006 the base model was not given.</exception>
     public static (float[] Values, int Rows, int Columns, double WeightSquares) Of(AdaptedModule layer, BaseWeights? model)
@@ -18,7 +16,7 @@ internal static class WeightDeltas
         (int rows, int columns) = model.SizeOf(layer.Module)!.Value;
         float[] weight = tensors.ReadFloats((layer.Module == "lm_head" && model.IsTied ? "model.embed_tokens" : layer.Module) + ".weight");
         var squares = new double[rows];
-        RowChange change = layer is BlockLayer block ? Bat(block) : Dora((LowRankLayer)layer, columns);
+        WeightChange change = Change(layer);
         Parallel.For(0, rows, () => (new double[columns], new double[columns]), (o, _, work) =>
         {
             var (before, after) = work;
@@ -26,32 +24,21 @@ internal static class WeightDeltas
             TensorPrimitives.ConvertChecked<float, double>(row, before);
             squares[o] = TensorPrimitives.SumOfSquares<double>(before);
             before.CopyTo(after, 0);
-            change(o, after);
+            change.Apply(o, after);
             TensorPrimitives.Subtract(after, before, after);
             TensorPrimitives.ConvertTruncating<double, float>(after, row);
             return work;
         }, _ => { });
+        if (weight.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue))
+            throw new ModelFileException("AC010", model.Path, $"the change of '{Echo.Name(layer.Module)}' by {layer.Method} holds values that are not finite; is this the model that the adapter was trained on?");
         return (weight, rows, columns, squares.Sum());
     }
 
-    private static RowChange Bat(BlockLayer layer)
+    private static WeightChange Change(AdaptedModule layer)
     {
-        var change = new BlockChange(Array.ConvertAll(layer.Source.ReadFloats(layer.Tensor.Name), v => (double)v), layer.Rank, layer.Form == BlockForm.BatByInputs);
-        return change.Apply;
-    }
-
-    private static RowChange Dora(LowRankLayer layer, int columns)
-    {
-        double[] a = layer.A.ReadDoubles(), b = layer.B.ReadDoubles(), m = layer.Magnitude!.ReadDoubles();
-        int r = layer.Rank;
-        double scale = layer.Factor;
-        return (o, row) =>
-        {
-            for (int k = 0; k < r; k++)
-                TensorPrimitives.MultiplyAdd(a.AsSpan(k * columns, columns), scale * b[o * r + k], row, row);
-            double norm = TensorPrimitives.Norm<double>(row);
-            // A row of zeros has no direction that a magnitude could stretch.
-            TensorPrimitives.Multiply(row, norm > 0 ? m[o] / norm : 0, row);
-        };
+        if (layer is BlockLayer block)
+            return new BlockChange(Array.ConvertAll(AdapterMatrix.ReadFinite(block.Source, block.Tensor.Name), v => (double)v), layer.Rank, block.Form == BlockForm.BatByInputs);
+        var dora = (LowRankLayer)layer;
+        return new DoraChange(dora.A.ReadDoubles(), dora.B.ReadDoubles(), dora.Magnitude!.ReadDoubles(), dora.Rank, dora.Factor);
     }
 }

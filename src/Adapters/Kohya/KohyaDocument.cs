@@ -72,8 +72,8 @@ internal sealed partial class KohyaDocument : AdapterDocument
             foreach (string path in new[] { module, model.PathOf(module) })
             {
                 modules.TryAdd(KohyaKind.Flat(path), module);
-                if (path.StartsWith("model.", StringComparison.Ordinal))
-                    modules.TryAdd(KohyaKind.Flat(path["model.".Length..]), module);
+                if (path.StartsWith(KohyaKind.Root, StringComparison.Ordinal))
+                    modules.TryAdd(KohyaKind.Flat(path[KohyaKind.Root.Length..]), module);
             }
         }
         return modules;

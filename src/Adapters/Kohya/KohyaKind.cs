@@ -14,6 +14,9 @@ public sealed class KohyaKind : AdapterKind
     /// <summary>The first words of written keys: what sd-scripts calls language models (text encoders).</summary>
     public const string Prefix = "lora_te_";
 
+    /// <summary>The module that paths in keys are counted from, where a model has it.</summary>
+    internal const string Root = "model.";
+
     /// <inheritdoc/>
     public override string Name => "kohya";
 
@@ -45,7 +48,9 @@ public sealed class KohyaKind : AdapterKind
         List<TensorToWrite> tensors = [];
         foreach (LowRankLayer layer in contents.Layers.Cast<LowRankLayer>())
         {
-            string key = Prefix + Flat(writing.PathOf(layer.Module));
+            string module = writing.PathOf(layer.Module);
+            // As sd-scripts counts from, where it trains language models (Gemma 2, Qwen 3): the model without its head.
+            string key = Prefix + Flat(module.StartsWith(Root, StringComparison.Ordinal) ? module[Root.Length..] : module);
             tensors.Add(layer.A.ToWrite(key + ".lora_down.weight"));
             tensors.Add(layer.B.ToWrite(key + ".lora_up.weight"));
             tensors.Add(TensorToWrite.FromFloats(key + ".alpha", [], new[] { (float)layer.Scale.Alpha }));

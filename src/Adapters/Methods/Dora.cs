@@ -73,7 +73,7 @@ internal sealed class DoraLayer(LinearLayer layer, int r, double scale, float dr
         return Ops.Add(Ops.Add(layer.Base(x), Ops.ScaleColumns(Ops.Linear(dropped, w), m, inverse, 1f)), Ops.ScaleColumns(change, m, inverse));
     }
 
-    public override WeightChange Change() => new Scaled(Doubles(0), Doubles(1), Doubles(2), r, scale);
+    public override WeightChange Change() => new DoraChange(Doubles(0), Doubles(1), Doubles(2), r, scale);
 
     internal override void Bind(Tensor[] values)
     {
@@ -119,20 +119,5 @@ internal sealed class DoraLayer(LinearLayer layer, int r, double scale, float dr
             for (int i = 0; i < count; i++)
                 work(first + i, values.AsSpan(i * n, n));
         }
-    }
-
-    private sealed class Scaled(double[] a, double[] b, double[] m, int r, double scale) : WeightChange
-    {
-        // The norms are those of the rows before they are scaled, which the merged weight does not tell.
-        public override bool CanUndo => false;
-
-        public override void Apply(int output, Span<double> row)
-        {
-            for (int k = 0; k < r; k++)
-                TensorPrimitives.MultiplyAdd(a.AsSpan(k * row.Length, row.Length), scale * b[output * r + k], row, row);
-            TensorPrimitives.Multiply(row, m[output] / TensorPrimitives.Norm<double>(row), row);
-        }
-
-        public override void Undo(int output, Span<double> row) => throw new InvalidOperationException("the norms of the unscaled rows are not kept");
     }
 }

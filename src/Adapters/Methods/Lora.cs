@@ -108,6 +108,9 @@ public record LoraConfig : AdapterConfig
         };
     }
 
+    /// <summary>Whether a start, as the JSON of init_lora_weights names it, was taken off the base model (PiSSA, OLoRA and what is unknown).</summary>
+    internal static bool IsOnChangedBase(string start) => start is not ("null" or "true" or "false" or "\"gaussian\"" or "\"eva\"" or "\"orthogonal\"" or "\"mica\"");
+
     // The file holds the values, so how they began matters only where the base was changed with them.
     private static AdapterInit ReadInit(PeftDocument document)
     {
@@ -119,7 +122,7 @@ public record LoraConfig : AdapterConfig
                 return AdapterInit.Random;
             case "\"gaussian\"":
                 return AdapterInit.Gaussian;
-            case "\"eva\"" or "\"orthogonal\"":
+            case var known when !IsOnChangedBase(known):
                 document.Warnings.Add($"{document.Json.Path}: init_lora_weights is only a note here, the values come from the file; it is written again as true");
                 return AdapterInit.Default;
             case var other:

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Marrow.Adapters.Converting;
 using Marrow.Adapters.Peft;
 using Marrow.Formats;
@@ -10,6 +11,7 @@ internal sealed class MlxDocument : AdapterDocument
 {
     private static readonly string[] Embeddings = ["embed_tokens", "embeddings", "wte", "emb"];
     private readonly double _scale;
+    private readonly double? _alpha;
     private readonly bool _isDora;
 
     private MlxDocument(AdapterKind kind, string path, JsonFields json, SafetensorsFile tensors)
@@ -23,6 +25,7 @@ internal sealed class MlxDocument : AdapterDocument
         JsonFields parameters = json.Object("lora_parameters") ?? throw json.Error("ML002", "lora_parameters", "is missing; it holds the scale");
         // mlx-lm's default.
         _scale = parameters.Number("scale") ?? 20;
+        _alpha = parameters.Number("alpha");
         foreach (string warning in tensors.Warnings)
             Warnings.Add(warning);
     }
@@ -79,6 +82,11 @@ internal sealed class MlxDocument : AdapterDocument
         foreach ((string path, var (a, b, m)) in found)
         {
             LowRankLayer layer = Pair(model?.OfficialOf(path) ?? path, a, b, r => new LoraScale(_scale * r), Embeddings.Contains(path[(path.LastIndexOf('.') + 1)..]));
+            if (_alpha is { } alpha && alpha != layer.Rank)
+                throw Error("ML004", string.Create(CultureInfo.InvariantCulture, $"has lora_parameters with scale {_scale} and alpha {alpha} for rank {layer.Rank}: until June 2024 mlx-lm multiplied by scale·alpha/rank, since then by the scale alone. ")
+                    + $"Take alpha out of {PeftConfig.FileName}, and set scale there to {(_scale * alpha / layer.Rank).ToString("R", CultureInfo.InvariantCulture)} if the adapter is that old");
+            if (m is not null && layer.IsEmbedding)
+                throw Error("AC002", $"module '{Echo.Name(path)}' is an embedding with DoRA, which is not supported; put the adapter into the model with mlx-lm (mlx_lm.fuse)");
             if (_isDora != m is not null)
                 throw Error("AC002", $"module '{Echo.Name(path)}' has {(m is null ? "no magnitudes (m), although" : "magnitudes (m), but")} fine_tune_type is {(_isDora ? "dora" : "lora")}; the file is not whole, or another adapter's");
             layers.Add(layer with { Magnitude = m });

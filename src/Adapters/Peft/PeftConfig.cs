@@ -37,14 +37,29 @@ public static class PeftConfig
         if (config is null)
             throw json.Error("PF004", "peft_type", $"is {Echo.Quote(document.PeftType)}, which is not supported yet; supported are "
                 + $"{string.Join(", ", AdapterMethods.All.Select(m => m.PeftType).Append("BONE").Distinct())}");
-        PeftSwitch[] switches = [.. CommonSwitches, .. config.Switches];
-        foreach (PeftSwitch off in switches)
+        foreach (PeftSwitch off in CommonSwitches.Concat(config.Switches))
         {
             string raw = json.Raw(off.Key);
             if (!off.IsHarmless && !off.IsNeutral(raw))
                 throw json.Error("PF005", off.Key, $"is {Echo.Name(raw)}, which changes what the adapter computes and is not supported yet; "
                     + $"only {off.Neutral} is");
         }
+        config = config with
+        {
+            Targets = document.Targets(),
+            BaseModel = json.Text("base_model_name_or_path"),
+            TaskType = json.Text("task_type"),
+            Kept = Kept(document, config),
+        };
+        config.Check();
+        return config;
+    }
+
+    /// <summary>The keys, with their JSON text, that mean nothing to <paramref name="config"/>'s method; a warning for each that is unknown.</summary>
+    internal static Dictionary<string, string> Kept(PeftDocument document, AdapterConfig config)
+    {
+        JsonFields json = document.Json;
+        PeftSwitch[] switches = [.. CommonSwitches, .. config.Switches];
         var own = new JsonObject();
         config.Write(own);
         var kept = new Dictionary<string, string>();
@@ -59,15 +74,7 @@ public static class PeftConfig
             if (known is null)
                 document.Warnings.Add($"{json.Path}: the key '{Echo.Name(key)}' is unknown and has no effect here; it is kept");
         }
-        config = config with
-        {
-            Targets = document.Targets(),
-            BaseModel = json.Text("base_model_name_or_path"),
-            TaskType = json.Text("task_type"),
-            Kept = kept,
-        };
-        config.Check();
-        return config;
+        return kept;
     }
 
     /// <summary>The configuration as the text of an adapter_config.json; <paramref name="targets"/> are the names that select the adapted layers, where there are any.</summary>

@@ -4,6 +4,7 @@ using Marrow.Engine;
 using Marrow.Engine.Layers;
 using Marrow.Engine.Models;
 using Marrow.Formats;
+using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Safetensors;
 
 namespace Marrow.Adapters.Peft;
@@ -17,13 +18,15 @@ public sealed class PeftFolder : AdapterFiles
     /// <summary>The name of the file of tensors.</summary>
     public const string TensorFile = "adapter_model.safetensors";
 
-    private PeftFolder(string path, SafetensorsFile tensors)
-        : base(path, tensors)
+    // What PEFT wrote before safetensors, and still writes when it is told to.
+    private const string OldTensorFile = "adapter_model.bin";
+
+    private PeftFolder(string path, ModelWeights weights)
+        : base(path, weights.Tensors)
     {
-        string config = System.IO.Path.Combine(path, PeftConfig.FileName);
-        var document = new PeftDocument(JsonFields.Parse(config, InputFile.ReadAll(config), "PF002", "PF003"), tensors);
+        var document = new PeftDocument(ReadConfig(path), weights.Tensors);
         Config = PeftConfig.Read(document);
-        Warnings = [.. tensors.Warnings, .. document.Warnings];
+        Warnings = [.. weights.Warnings, .. document.Warnings];
     }
 
     /// <inheritdoc/>
@@ -34,36 +37,42 @@ public sealed class PeftFolder : AdapterFiles
 
     /// <summary>Opens a folder.</summary>
     /// <exception cref="MarrowException">
-    /// PF001 not an adapter's folder; PF002 … PF005, PF010 the configuration; PF009 no safetensors; otherwise as <see cref="SafetensorsFile.Open"/>.
+    /// PF001 not an adapter's folder; PF002 … PF005, PF010 the configuration; PF009 no tensors; otherwise as <see cref="ModelWeights.OfFile"/>.
     /// </exception>
     public static PeftFolder Open(string path)
     {
-        RequireWhole(path);
-        string tensors = System.IO.Path.Combine(path, TensorFile);
-        SafetensorsFile file = SafetensorsFile.Open(tensors);
+        ModelWeights weights = OpenTensors(path);
         try
         {
-            return new PeftFolder(path, file);
+            return new PeftFolder(path, weights);
         }
         catch
         {
-            file.Dispose();
+            weights.Dispose();
             throw;
         }
     }
 
-    /// <summary>Checks that a folder holds configuration and tensors.</summary>
-    internal static void RequireWhole(string path)
+    /// <summary>The keys of a folder's adapter_config.json.</summary>
+    /// <exception cref="ModelFileException">PF002 it is no JSON.</exception>
+    internal static JsonFields ReadConfig(string path)
+    {
+        string config = System.IO.Path.Combine(path, PeftConfig.FileName);
+        return JsonFields.Parse(config, InputFile.ReadAll(config), "PF002", "PF003");
+    }
+
+    /// <summary>Opens the tensors of a folder that holds a configuration too; safetensors go first, as in PEFT.</summary>
+    /// <exception cref="ModelFileException">PF001, PF009.</exception>
+    internal static ModelWeights OpenTensors(string path)
     {
         if (!Directory.Exists(path))
             throw new ModelFileException("PF001", Echo.Name(path), "there is no such folder or file; give the folder that holds adapter_config.json, or an RWKV-PEFT file");
         if (!File.Exists(System.IO.Path.Combine(path, PeftConfig.FileName)))
             throw new ModelFileException("PF001", path, $"holds no {PeftConfig.FileName}"
                 + (File.Exists(System.IO.Path.Combine(path, "config.json")) ? "; this is a model's folder, give an adapter's" : "; give a PEFT adapter's folder"));
-        string tensors = System.IO.Path.Combine(path, TensorFile);
-        if (!File.Exists(tensors))
-            throw new ModelFileException("PF009", path, File.Exists(System.IO.Path.Combine(path, "adapter_model.bin"))
-                ? "holds its tensors only as adapter_model.bin; save the adapter again with safe_serialization" : $"holds no {TensorFile}; fetch it from where the adapter came from");
+        string? tensors = new[] { TensorFile, OldTensorFile }.Select(name => System.IO.Path.Combine(path, name)).FirstOrDefault(File.Exists);
+        return tensors is not null ? ModelWeights.OfFile(tensors)
+            : throw new ModelFileException("PF009", path, $"holds no {TensorFile} (nor {OldTensorFile}); fetch it from where the adapter came from");
     }
 
     /// <summary>Writes a folder that PEFT loads, or refuses where it does not know the method: configuration, fp32 tensors and a model card; it appears whole or not at all.</summary>

@@ -35,7 +35,7 @@ public sealed record ModulePattern
     public string? Text { get; }
 
     /// <summary>Whether every linear layer is meant.</summary>
-    public bool IsAllLinear => Text == AllLinear;
+    public bool IsAllLinear => AllLinear.Equals(Text, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The regular expression, or null.</summary>
     public string? Expression => IsAllLinear ? null : Text;

@@ -17,7 +17,7 @@ internal sealed class AdapterConverter
 
     private readonly Option<string?> model = new("--model") { Description = "The adapter's base model, where the conversion needs its names, sizes or weights", HelpName = "path" };
     private readonly Option<double?> alpha = new("--adapter-alpha") { Description = "The lora_alpha of IN and of what --add names, where their files do not hold it (RWKV-PEFT)" };
-    private readonly Option<double?> writtenAlpha = new("--alpha") { Description = "The lora_alpha to write (that which leaves most factors untouched)" };
+    private readonly Option<double?> writtenAlpha = new("--alpha") { Description = "The lora_alpha to write (that which leaves most factors untouched); mlx, which has none, says it divided by the rank" };
     private readonly Option<string?> init = new("--init") { Description = "The start of an adapter that was trained on a changed base (PiSSA, OLoRA): init_pissa.pth, or the untrained adapter's folder", HelpName = "path" };
     private readonly Option<bool> asLora = new("--as-lora") { Description = "Write LoRA, also where the kind could hold the adapter's own method" };
     private readonly Option<bool> approximate = new("--approximate") { Description = "Write the best LoRA of --rank where no exact one exists, and tell the error" };
@@ -28,19 +28,21 @@ internal sealed class AdapterConverter
     private readonly Option<string> combine = new("--combine") { Description = $"How adapters are combined, as PEFT does it: {string.Join(", ", Methods.Keys)}; cat is the exact sum", HelpName = "method", DefaultValueFactory = _ => "cat" };
     private readonly Option<double?> density = new("--density") { Description = "Part of the values that ties, dare and magnitude_prune keep" };
     private readonly Option<string> others = new("--others") { Description = "What becomes of norms, embeddings and others that differ too, where IN is a tuned model: refuse, skip, or save them whole", DefaultValueFactory = _ => "refuse" };
+    private readonly Option<string> signs = new("--signs") { Description = "How ties elects a value's sign: by the total of the values, or by the frequency of the signs", DefaultValueFactory = _ => "total" };
     private readonly Option<ulong> seed = new("--seed") { Description = "Seed of dare's choice" };
 
     /// <summary>Adds the options to a command.</summary>
     public AdapterConverter(Command command)
     {
         combine.AcceptOnlyFromAmong([.. Methods.Keys]);
+        signs.AcceptOnlyFromAmong("total", "frequency");
         others.AcceptOnlyFromAmong("refuse", "skip", "save");
         foreach (Option option in Options)
             command.Options.Add(option);
     }
 
     /// <summary>The options that mean nothing for models.</summary>
-    public IReadOnlyList<Option> Options => [model, alpha, writtenAlpha, init, asLora, approximate, rank, allowError, add, weight, combine, density, seed, others];
+    public IReadOnlyList<Option> Options => [model, alpha, writtenAlpha, init, asLora, approximate, rank, allowError, add, weight, combine, density, signs, seed, others];
 
     /// <summary>Converts; <paramref name="isAdapter"/> tells whether the source is one, or a tuned model whose change is wanted.</summary>
     /// <exception cref="MarrowException">As <see cref="AdapterConversion.Run"/>; CL012 an option is missing or has no good value; IO009 the target exists.</exception>
@@ -64,6 +66,7 @@ internal sealed class AdapterConverter
             Exactness = $"{report.Exactness}".ToLowerInvariant(),
             report.RelativeError,
             report.Alpha,
+            report.Scale,
             Layers = report.Layers.Select(l => new { l.Module, l.From, l.Rank, Exactness = $"{l.Exactness}".ToLowerInvariant(), l.RelativeError, l.ErrorOfWeight }),
             report.Carried,
             report.Warnings,
@@ -86,7 +89,7 @@ internal sealed class AdapterConverter
             AsLora = parse.GetValue(asLora),
             Alpha = parse.GetValue(writtenAlpha),
             Approximate = parse.GetValue(approximate) ? new LowRankLimit(most!.Value) { AllowError = parse.GetValue(allowError) } : null,
-            Combination = new Combination { Method = Methods[parse.GetValue(combine)!], Density = parse.GetValue(density), Seed = parse.GetValue(seed), Rank = most },
+            Combination = new Combination { Method = Methods[parse.GetValue(combine)!], Density = parse.GetValue(density), SignsByCount = parse.GetValue(signs) == "frequency", Seed = parse.GetValue(seed), Rank = most },
         }, stopping);
     }
 
@@ -97,11 +100,16 @@ internal sealed class AdapterConverter
         bool approximates = parse.GetValue(approximate), combines = Given(add);
         if (Given(others))
             throw new MarrowException("CL010", $"{others.Name} is about tuned models, and IN is an adapter; leave it out");
-        if (!combines && new Option[] { combine, density, seed }.FirstOrDefault(Given) is { } several)
+        if (!combines && new Option[] { combine, density, signs, seed }.FirstOrDefault(Given) is { } several)
             throw new MarrowException("CL012", $"{several.Name} is about several adapters; name another (--add path=0.5), or leave it out");
+        string way = parse.GetValue(combine)!;
+        if (Given(signs) && !way.Contains("ties", StringComparison.Ordinal))
+            throw new MarrowException("CL012", $"{signs.Name} is about --combine ties and its kin, and {way} elects no signs; leave it out");
+        if (Given(seed) && !way.StartsWith("dare", StringComparison.Ordinal))
+            throw new MarrowException("CL012", $"{seed.Name} is about the draws of --combine dare_linear and dare_ties, and {way} draws nothing; leave it out");
         if (!approximates && Given(allowError))
             throw new MarrowException("CL012", $"{allowError.Name} is about --approximate; give both, or leave it out");
-        if (!approximates && Given(rank) && !(combines && parse.GetValue(combine)!.EndsWith("svd", StringComparison.Ordinal)))
+        if (!approximates && Given(rank) && !(combines && way.EndsWith("svd", StringComparison.Ordinal)))
             throw new MarrowException("CL012", $"{rank.Name} is that of --approximate, or of a --combine that ends in svd; give one of these, or leave it out");
     }
 
@@ -110,7 +118,7 @@ internal sealed class AdapterConverter
         if (folder is null || most is null)
             throw new MarrowException("CL012", $"{Echo.Name(source, 300)} is a model, whose change against its base can become an adapter: give the base (--model) and the rank (--approximate --rank 32)");
         // Nothing else of this command means anything here.
-        if (new Option[] { alpha, init, add, weight, combine, density, seed, asLora }.FirstOrDefault(o => parse.GetResult(o) is { Implicit: false }) is { } idle)
+        if (new Option[] { alpha, init, add, weight, combine, density, signs, seed, asLora }.FirstOrDefault(o => parse.GetResult(o) is { Implicit: false }) is { } idle)
             throw new MarrowException("CL010", $"{idle.Name} is about adapters, and {Echo.Name(source, 300)} is a model; leave it out");
         using ModelFolder tuned = ModelFolder.Open(source);
         return AdapterExtraction.Run(new AdapterExtractionRequest
@@ -150,7 +158,7 @@ internal sealed class AdapterConverter
     private static void Write(TextWriter output, AdapterConversionReport report)
     {
         string Number(double value) => value.ToString("g3", CultureInfo.InvariantCulture);
-        output.WriteLine($"{Echo.Name(report.Output, 300)}: {report.To} of {string.Join(" and ", report.From)}, {report.Layers.Count} layers{(report.Alpha is { } alpha ? $", alpha {Number(alpha)}" : "")}");
+        output.WriteLine($"{Echo.Name(report.Output, 300)}: {report.To} of {string.Join(" and ", report.From)}, {report.Layers.Count} layers{(report.Alpha is { } alpha ? $", alpha {Number(alpha)}" : "")}{(report.Scale is { } scale ? $", scale {Number(scale)}" : "")}");
         foreach (var group in report.Layers.GroupBy(l => (l.From, l.Rank, l.Exactness)))
         {
             string told = group.Key.Exactness switch

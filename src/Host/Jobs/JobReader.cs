@@ -84,9 +84,9 @@ internal sealed class JobReader(JobProblems problems)
     private void Unknown(YamlScalar at, string path, JobSection? section)
     {
         string name = at.Text;
-        JobKey? renamed = JobKeys.All.FirstOrDefault(k => k.Key.AlsoKnownAs.Contains(name));
+        string? called = JobKeys.All.SelectMany(k => k.Key.AlsoKnownAs, (k, other) => other == name || other.StartsWith(name + ": ", StringComparison.Ordinal) ? k.Path + other[name.Length..] : null).FirstOrDefault(c => c is not null);
         IEnumerable<string> here = section?.Keys.Select(k => k.Name) ?? JobKeys.Sections.Select(s => s.Name);
-        string hint = renamed is not null ? $"; here it is called {renamed.Path}"
+        string hint = called is not null ? $"; here it is called {called}"
             : JobKeys.All.FirstOrDefault(k => k.Name == name) is { } elsewhere ? $"; it belongs under {elsewhere.Section}"
             : NearNames.Of(name, here, 1) is [var near] ? $"; did you mean {near}?"
             : NearNames.Of(name, JobKeys.All.Select(k => k.Name), 1) is [var far] ? $"; did you mean {JobKeys.All.First(k => k.Name == far).Path}?"

@@ -55,7 +55,7 @@ public sealed record AdapterSpec
 {
     [Key("The adapter: lora; dora; miss (balance), which is also called bone; bat (blocks tied by outputs, as in PEFT); bat_row (by inputs, as in RWKV-PEFT); mini; "
         + "state for the states that RWKV models start from; or full for all weights.",
-        Choices = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini", "state", "full"], AlsoKnownAs = ["adapter", "peft_type", "finetuning_type", "type"])]
+        Choices = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini", "state", "full"], AlsoKnownAs = ["adapter", "peft_type", "finetuning_type", "type", "use_dora: dora"])]
     public string Method { get; init; } = "bone";
 
     [Key("Rank of LoRA, block size of the others.", Min = 1, Max = 65536, Methods = ["lora", "dora", "miss", "bone", "bat", "bat_row", "mini"],

@@ -41,7 +41,7 @@ public sealed class KeyAttribute(string about) : Attribute
     /// <summary>The adapter methods it applies to; empty for all.</summary>
     public string[] Methods { get; init; } = [];
 
-    /// <summary>The names that other trainers use for it, to answer those who type them.</summary>
+    /// <summary>The names that other trainers use for it, to answer those who type them; with ": value" behind where the name itself says a value ("use_dora: dora").</summary>
     public string[] AlsoKnownAs { get; init; } = [];
 
     /// <summary>Whether a resumed run may have another value than the run it continues.</summary>

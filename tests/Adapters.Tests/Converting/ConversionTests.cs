@@ -149,6 +149,28 @@ public sealed class ConversionTests
     }
 
     [Fact]
+    public void Rwkv_peft_files_are_what_its_merge_script_can_take()
+    {
+        using var fixture = new AdapterFixture("rwkv7");
+        fixture.Make("lora", new LoraConfig { R = 3, LoraAlpha = 4, UseRslora = true, Targets = new() { TargetModules = new(["key"]) } });
+        Assert.Contains(fixture.Convert("lora", "x.pth", "rwkv-peft").Warnings, w => w.Contains("--alpha 7", StringComparison.Ordinal));
+        Assert.DoesNotContain(fixture.Convert("lora", "x.pth", "rwkv-peft", r => r with { Alpha = 7 }).Warnings, w => w.Contains("--alpha 7", StringComparison.Ordinal));
+        // A and B are multiplied with each other there, so they have one type also where a scale made B wider.
+        Narrow(fixture, "lora");
+        fixture.Convert("lora", "n.pth", "rwkv-peft", r => r with { Alpha = 7 });
+        using (PthFile file = PthFile.Open(fixture.Folder["n.pth"]))
+            Assert.All(file.Tensors.Values, t => Assert.Equal(DType.F32, t.DType));
+        // A weight that is replaced and adapted at once.
+        string folder = fixture.Folder["both"];
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(fixture.Folder["both", PeftConfig.FileName], """{"peft_type":"LORA","r":2}""");
+        const string Key = "base_model.model.blocks.0.att.key";
+        SafetensorsWriter.Write(fixture.Folder["both", PeftFolder.TensorFile], new (string Name, int Rows, int Columns)[] { (Key + ".lora_A.weight", 2, 24), (Key + ".lora_B.weight", 24, 2), (Key + ".base_layer.weight", 24, 24) }
+            .Select(t => TensorToWrite.FromFloats(t.Name, [t.Rows, t.Columns], new float[t.Rows * t.Columns])));
+        Assert.Contains("base_layer", fixture.Refused("both", "y.pth", "rwkv-peft", "AC005").Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void What_no_lora_can_be_is_refused_with_the_ways_out()
     {
         using var fixture = new AdapterFixture("rwkv7");

@@ -36,6 +36,39 @@ public sealed class ForeignFileTests : IDisposable
     }
 
     [Fact]
+    public void An_old_mlx_alpha_is_not_guessed_at()
+    {
+        // Before June 2024 the factor was 10·16/2 = 80; now it is 10.
+        Mlx("""{"lora_layers":1,"lora_parameters":{"rank":2,"alpha":16.0,"scale":10.0}}""", (Module + ".lora_a", [24, 2]), (Module + ".lora_b", [2, 12]));
+        Assert.Contains("set scale there to 80", _fixture.Refused("m", "x", "peft", "ML004").Message, StringComparison.Ordinal);
+        Mlx("""{"lora_layers":1,"lora_parameters":{"rank":2,"alpha":2,"scale":10.0}}""", (Module + ".lora_a", [24, 2]), (Module + ".lora_b", [2, 12]));
+        Assert.Equal(10, Assert.IsType<LowRankLayer>(Assert.Single(Read("m"))).Factor);
+        // A magnitude for each token, where PEFT has one for each channel.
+        Mlx("""{"fine_tune_type":"dora","lora_parameters":{"scale":1.0}}""", ("model.embed_tokens.lora_a", [31, 2]), ("model.embed_tokens.lora_b", [2, 24]), ("model.embed_tokens.m", [31]));
+        _fixture.Refused("m", "x", "peft", "AC002");
+    }
+
+    [Fact]
+    public void One_number_for_all_layers_is_called_what_it_is()
+    {
+        _fixture.Make("lora", new LoraConfig { R = 4, LoraAlpha = 6 });
+        AdapterConversionReport mlx = _fixture.Convert("lora", "x", "mlx"), gguf = _fixture.Convert("lora", "x.gguf", "gguf-lora"), asked = _fixture.Convert("lora", "y", "mlx", r => r with { Alpha = 8 });
+        Assert.Equal((null, 1.5), (mlx.Alpha, mlx.Scale));
+        Assert.Equal((6, null), (gguf.Alpha, gguf.Scale));
+        Assert.Equal(2, asked.Scale);
+        Assert.Contains("\"scale\": 2.0", File.ReadAllText(_fixture.Folder["y", PeftConfig.FileName]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Written_kohya_keys_count_from_where_sd_scripts_does()
+    {
+        _fixture.Make("lora", new LoraConfig { R = 2 });
+        _fixture.Convert("lora", "k.safetensors", "kohya");
+        using SafetensorsFile file = SafetensorsFile.Open(_fixture.Folder["k.safetensors"]);
+        Assert.Contains("lora_te_layers_1_self_attn_q_proj.lora_down.weight", file.Tensors.Keys);
+    }
+
+    [Fact]
     public void Malformed_mlx_is_refused()
     {
         const string Config = """{"num_layers":1,"lora_parameters":{"rank":2,"scale":5.0}}""";

@@ -59,6 +59,22 @@ public sealed class LoraTests : AdapterContract
         Assert.Equal(first, model.Linears[0].Weight.Value.ToArray());
     }
 
+    [Fact]
+    public void A_row_of_zeros_stays_one_when_dora_is_merged()
+    {
+        using var device = new CpuDevice(1);
+        using Llama model = TinyLlama.Create(device);
+        var weight = model.Linears[0].Weight.Value;
+        float[] values = weight.ToArray();
+        values.AsSpan(0, weight.Shape.Last).Clear();
+        weight.WriteFloats(values);
+        using var adapted = new AdaptedModel(model, All(new DoraConfig { R = 2 }), 1);
+        float[] logits = TinyLlama.Logits(model, TinyLlama.Batch());
+        adapted.Merge(TinyLlama.Batch());
+        Assert.All(model.Linears[0].Weight.Value.ToArray()[..weight.Shape.Last], v => Assert.Equal(0, v));
+        Assert.InRange(TinyLlama.LargestDifference(logits, TinyLlama.Logits(model, TinyLlama.Batch())), 0, 1e-4f);
+    }
+
     private static double Deviation(float[] values) => Math.Sqrt(values.Average(v => (double)v * v));
 }
 

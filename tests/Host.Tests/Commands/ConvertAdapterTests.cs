@@ -48,6 +48,7 @@ public class ConvertAdapterTests
         MarrowProcess.Done("convert", adapter, folder["p"], "--alpha", "32");
         using var config = JsonDocument.Parse(File.ReadAllText(folder["p", "adapter_config.json"]));
         Assert.Equal(32, config.RootElement.GetProperty("lora_alpha").GetDouble());
+        Assert.Contains(", scale 8", MarrowProcess.Done("convert", adapter, folder["m"], "--to", "mlx", "--alpha", "32"), StringComparison.Ordinal);
         // 32 is four times what it was, which B makes up for without rounding.
         Assert.Equal(Logits(folder, model, "--adapter", adapter), Logits(folder, model, "--adapter", folder["p"]));
     }

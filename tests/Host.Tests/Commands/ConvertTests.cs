@@ -90,6 +90,8 @@ public class ConvertTests
     [InlineData("ADAPTER OUT/a --allow-error", "CL012", "--allow-error is about --approximate")]
     [InlineData("ADAPTER OUT/a --combine ties", "CL012", "--combine is about several adapters")]
     [InlineData("ADAPTER OUT/a --density 0.5", "CL012", "--density is about several adapters")]
+    [InlineData("ADAPTER OUT/a --add ADAPTER --signs frequency", "CL012", "cat elects no signs")]
+    [InlineData("ADAPTER OUT/a --add ADAPTER --combine ties --density 0.5 --seed 1", "CL012", "ties draws nothing")]
     [InlineData("ADAPTER OUT/a --add ADAPTER=much", "CL012", "write path=0.5")]
     [InlineData("ADAPTER OUT/a --approximate --rank 0", "CL012", "must be above 0")]
     [InlineData("MODEL OUT/a --to peft", "CL012", "give the base (--model) and the rank")]

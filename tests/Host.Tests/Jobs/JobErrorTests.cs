@@ -11,6 +11,7 @@ public class JobErrorTests
     [InlineData("training:\n  lr: 1e-3", "job.yaml:5:3: training.lr: unknown key; here it is called training.learning_rate [JB004]")]
     [InlineData("training: { micro_batch_size: 4 }", "job.yaml:4:13: training.micro_batch_size: unknown key; here it is called training.batch_size [JB004]")]
     [InlineData("adapter: { learning_rate: 1 }", "job.yaml:4:12: adapter.learning_rate: unknown key; it belongs under training [JB004]")]
+    [InlineData("adapter: { use_dora: true }", "job.yaml:4:12: adapter.use_dora: unknown key; here it is called adapter.method: dora [JB004]")]
     [InlineData("trainin: {}", "job.yaml:4:1: trainin: unknown key; did you mean training? [JB004]")]
     [InlineData("zzzz: {}", "job.yaml:4:1: zzzz: unknown key [JB004]")]
     [InlineData("adapter: { \"r\\u001b[2J\": 1 }", "job.yaml:4:12: adapter.r\\u001B[2J: unknown key [JB004]")]

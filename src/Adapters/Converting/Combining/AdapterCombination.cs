@@ -43,7 +43,7 @@ internal sealed class AdapterCombination(Combination how)
         int rank = how.Rank ?? modules.Values.SelectMany(m => m).Max(p => p.Layer.Rank);
         ulong site = 0;
         AdaptedModule[] layers = [.. modules.Values.Select(parts => how.Method == CombinationMethod.Cat ? Cat(parts) : IsSvd ? OfChanges(parts, rank, site++) : OfFactors(parts, site++))];
-        return new AdapterContents(layers, [.. adapters.SelectMany(a => a.Contents.Carried)]) { BaseModel = adapters[0].Contents.BaseModel };
+        return adapters[0].Contents with { Layers = layers, Carried = [.. adapters.SelectMany(a => a.Contents.Carried)] };
     }
 
     private void Check(IReadOnlyList<(AdapterContents Contents, double Weight)> adapters)
@@ -107,7 +107,8 @@ internal sealed class AdapterCombination(Combination how)
         {
             if ((long)rows * columns > AdapterMatrix.MostValues)
                 throw new MarrowException("AC002", $"The change of '{Echo.Name(first.Module)}' would be made whole by {how.Method}, [{rows},{columns}], more than {AdapterMatrix.MostValues} values; use svd or cat, which work on the factors. [AC002]");
-            double[] change = TaskTensors.Combine([.. parts.Select(p => Product(p.Layer))], [.. parts.Select(p => p.Weight * p.Layer.Factor)], how, site);
+            // The changes themselves, scales and all: signs are elected by their sizes.
+            double[] change = TaskTensors.Combine([.. parts.Select(p => Product(p.Layer))], [.. parts.Select(p => p.Weight)], how, site);
             var narrow = new float[change.Length];
             TensorPrimitives.ConvertTruncating<double, float>(change, narrow);
             svd = Svd.Of(narrow, rows, columns, rank);
@@ -122,6 +123,7 @@ internal sealed class AdapterCombination(Combination how)
     private static double[] Product(LowRankLayer layer)
     {
         double[] a = layer.A.ReadDoubles(), b = layer.B.ReadDoubles();
+        TensorPrimitives.Multiply(b, layer.Factor, b);
         int rows = layer.B.Rows, columns = layer.A.Columns, r = layer.Rank;
         var product = new double[(long)rows * columns];
         Parallel.For(0, rows, o =>

@@ -21,6 +21,6 @@ internal static class BlockSum
             }
         }
         var source = new MatrixTensors("combined adapters", sums);
-        return new AdapterContents([.. sums.Keys.Select(m => new BlockLayer(m, all[0].Form, source, source.Tensors[m]) { IsRounded = sums[m].IsRounded })], []) { BaseModel = adapters[0].Contents.BaseModel };
+        return adapters[0].Contents with { Layers = [.. sums.Keys.Select(m => new BlockLayer(m, all[0].Form, source, source.Tensors[m]) { IsRounded = sums[m].IsRounded })] };
     }
 }

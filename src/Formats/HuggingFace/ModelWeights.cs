@@ -23,8 +23,8 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
         if (file.Tensors.Count == 0)
             throw new ModelFileException("GA001", file.Path, "holds metadata and a vocabulary, but no weights; give the GGUF file of a whole model");
         GgufArchitecture architecture = GgufArchitectures.Of(file.Values);
-        ModelConfig config = architecture.ReadConfig(file, file.Values);
-        return (config, weights with { Tensors = architecture.Official(file, config) });
+        ModelConfig config = architecture.ReadConfig(file, file.Values, out string? warning);
+        return (config, weights with { Tensors = architecture.Official(file, config), Warnings = warning is null ? weights.Warnings : [.. weights.Warnings, warning] });
     }
 
     /// <summary>The same with the tensors of an RWKV model under their official names, whatever the files call them, and with bitsandbytes' NF4 as one tensor each.</summary>

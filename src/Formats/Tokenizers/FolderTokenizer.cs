@@ -72,10 +72,12 @@ internal sealed record FolderTokenizer(string Path, TokenizerParts Parts, Tokeni
     private static List<AddedToken> MarkSpecial(TokenizerParts parts, TokenizerConfig config)
     {
         var tokens = parts.AddedTokens.ToList();
+        var places = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (int i = 0; i < tokens.Count; i++)
+            _ = places.TryAdd(tokens[i].Content, i);
         foreach (string text in config.SpecialTokens.Values.Concat(config.OtherTokens.Where(t => t.Special).Select(t => t.Text)).Distinct())
         {
-            int known = tokens.FindIndex(t => t.Content == text);
-            if (known >= 0)
+            if (places.TryGetValue(text, out int known))
                 tokens[known] = tokens[known] with { Special = true };
             else if (parts.Vocabulary.IdOf(text) is { } id)
                 tokens.Add(new AddedToken(id, text, Special: true));

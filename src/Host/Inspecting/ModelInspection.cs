@@ -79,10 +79,11 @@ internal static class ModelInspection
             found.Facts["files"] = $"{file.Files.Count}, of which this is the first";
         ModelConfig? config = null;
         ITensorSource? official = null;
+        string? warning = null;
         if (file.Tensors.Count > 0)
         {
             GgufArchitecture? architecture = found.Try(() => GgufArchitectures.Of(said));
-            config = architecture is null ? null : found.Try(() => architecture.ReadConfig(file, said));
+            config = architecture is null ? null : found.Try(() => architecture.ReadConfig(file, said, out warning));
             official = config is null ? null : found.Try(() => architecture!.Official(file, config));
         }
         Describe(found, config);
@@ -91,6 +92,8 @@ internal static class ModelInspection
         else
             found.Facts["tokenizer"] = "none";
         found.Warnings.AddRange(file.Warnings);
+        if (warning is not null)
+            found.Warnings.Add(warning);
         found.Add(file, values, stopping);
         if (official is not null)
             Compare(found, official, config!);

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Marrow.Formats.Gguf;
 using Marrow.Formats.Gguf.Architectures;
 using Marrow.Formats.HuggingFace;
@@ -183,7 +182,7 @@ public class ArchitectureConfigTests
         Assert.Contains(part, error.Message, StringComparison.Ordinal);
     }
 
-    private static GgufMetadata Values(string architecture, int context, int hidden, int layers, int intermediate, int heads, int keyHeads, float epsilon, float theta, int? headDim)
+    internal static GgufMetadata Values(string architecture, int context, int hidden, int layers, int intermediate, int heads, int keyHeads, float epsilon, float theta, int? headDim)
     {
         var values = new GgufMetadata("m.gguf");
         values.Set("general.architecture", architecture);
@@ -214,34 +213,5 @@ public class ArchitectureConfigTests
             factors[i] = wave < original / high ? 1 : wave > original / low ? factor : 1 / ((1 - smooth) / factor + smooth);
         }
         return factors;
-    }
-
-    /// <summary>Tensors of any size without their values.</summary>
-    private sealed class ShapesOnly : ITensorSource
-    {
-        private readonly Dictionary<string, TensorInfo> _tensors = [];
-        private byte[] _factors = [];
-
-        public string Path => "m.gguf";
-
-        public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors;
-
-        public IReadOnlyDictionary<string, string> Metadata { get; } = new Dictionary<string, string>();
-
-        public ShapesOnly Add(string name, DType type, params long[] shape)
-        {
-            _tensors.Add(name, new TensorInfo(name, type, shape, type.Bytes(shape.Aggregate(1L, (n, d) => n * d))));
-            return this;
-        }
-
-        public ShapesOnly Add(string name, float[] values)
-        {
-            _factors = MemoryMarshal.AsBytes(values.AsSpan()).ToArray();
-            return Add(name, DType.F32, values.Length);
-        }
-
-        public void Read(string name, long byteOffset, Span<byte> destination) => _factors.AsSpan((int)byteOffset, destination.Length).CopyTo(destination);
-
-        public void Dispose() => _factors = [];
     }
 }

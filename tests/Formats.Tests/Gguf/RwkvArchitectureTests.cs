@@ -34,6 +34,22 @@ public sealed class RwkvArchitectureTests(ITestOutputHelper output) : IDisposabl
     }
 
     [Theory]
+    [InlineData(6)]
+    [InlineData(7)]
+    public void Models_of_one_head_and_low_rank_paths_one_wide_come_back(int version)
+    {
+        using MemoryTensors official = TinyModels.OfficialRwkv(version, heads: 1, layers: 2, ranks: 1);
+        RwkvConfig config = RwkvConfig.Of(official);
+        var (read, tensors, file) = TinyModels.ThroughFile(_folder["o.gguf"], official, config);
+        using (tensors)
+        {
+            Assert.Equal([32], file.Tensors[version == 7 ? "blk.1.time_mix_w1.weight" : "blk.1.time_mix_decay_w1.weight"].Shape);
+            Assert.Equal((1, 1), (((RwkvConfig)read).HeadCount, ((RwkvConfig)read).DecayRank));
+            TinyModels.AssertSame(official, tensors);
+        }
+    }
+
+    [Theory]
     [InlineData("rwkv7/model.safetensors")]
     [InlineData("rwkv_tiny/tiny-rwkv7.safetensors")]
     [InlineData("rwkv_tiny/rwkv7-random.safetensors")]

@@ -73,7 +73,7 @@ internal static class TinyModels
     }
 
     /// <summary>Every official tensor of an RWKV model.</summary>
-    public static MemoryTensors OfficialRwkv(int version, DType matrices = DType.F32, int channels = 32, int heads = 4, int layers = 3)
+    public static MemoryTensors OfficialRwkv(int version, DType matrices = DType.F32, int channels = 32, int heads = 4, int layers = 3, int? ranks = null)
     {
         var made = new MemoryTensors();
         int c = channels, f = 2 * c;
@@ -99,8 +99,8 @@ internal static class TinyModels
                         continue;
                     if (x != 'g')
                         Add(made, $"{att}{x}0", DType.F32, 1, 1, c);
-                    Add(made, $"{att}{x}1", DType.F32, c, rank);
-                    Add(made, $"{att}{x}2", DType.F32, rank, c);
+                    Add(made, $"{att}{x}1", DType.F32, c, ranks ?? rank);
+                    Add(made, $"{att}{x}2", DType.F32, ranks ?? rank, c);
                 }
                 Add(made, att + "k_k", DType.F32, 1, 1, c);
                 Add(made, att + "k_a", DType.F32, 1, 1, c);
@@ -110,11 +110,11 @@ internal static class TinyModels
             }
             foreach (char x in "xwkvrg")
                 Add(made, $"{att}time_maa_{x}", DType.F32, 1, 1, c);
-            Add(made, att + "time_maa_w1", DType.F32, c, 15);
-            Add(made, att + "time_maa_w2", DType.F32, 5, 3, c);
+            Add(made, att + "time_maa_w1", DType.F32, c, 5 * (ranks ?? 3));
+            Add(made, att + "time_maa_w2", DType.F32, 5, ranks ?? 3, c);
             Add(made, att + "time_decay", DType.F32, 1, 1, c);
-            Add(made, att + "time_decay_w1", DType.F32, c, 6);
-            Add(made, att + "time_decay_w2", DType.F32, 6, c);
+            Add(made, att + "time_decay_w1", DType.F32, c, ranks ?? 6);
+            Add(made, att + "time_decay_w2", DType.F32, ranks ?? 6, c);
             Add(made, att + "time_faaaa", DType.F32, heads, c / heads);
             Add(made, att + "gate.weight", matrices, c, c);
             Add(made, ffn + "time_maa_k", DType.F32, 1, 1, c);

@@ -64,6 +64,8 @@ public class GgufTokenizerTests(ITestOutputHelper output)
     [InlineData("""{ "type": "Sequence", "pretokenizers": [{ "type": "Digits", "individual_digits": true }, { "type": "ByteLevel", "add_prefix_space": false }] }""", false, "smollm")]
     [InlineData("""{ "type": "Sequence", "pretokenizers": [{ "type": "Punctuation", "behavior": "Contiguous" }, { "type": "Split", "pattern": { "Regex": "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+" }, "behavior": "Isolated" }, { "type": "Split", "pattern": { "Regex": "[0-9][0-9][0-9]" }, "behavior": "Isolated" }, BYTES] }""", false, "falcon")]
     [InlineData("""{ "type": "Sequence", "pretokenizers": [{ "type": "Split", "pattern": { "Regex": "\\p{N}{1,3}" }, "behavior": "Isolated" }, { "type": "Split", "pattern": { "Regex": "[一-龥぀-ゟ゠-ヿ]+" }, "behavior": "Isolated" }, { "type": "Split", "pattern": { "Regex": "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" }, "behavior": "Isolated" }, BYTES] }""", false, "deepseek-v3")]
+    [InlineData("""{ "type": "Sequence", "pretokenizers": [{ "type": "Split", "pattern": { "Regex": "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" }, "behavior": "Isolated" }, BYTES] }""", false, "seed-coder")]
+    [InlineData("""{ "type": "Sequence", "pretokenizers": [{ "type": "Split", "pattern": { "Regex": "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" }, "behavior": "Removed", "invert": true }, BYTES] }""", false, "gpt-4o")]
     public void The_structure_tells_the_pre_tokenizer(string section, bool ignoreMerges, string pre)
     {
         JsonObject json = TinyTokenizers.ByteLevel();
@@ -180,6 +182,18 @@ public class GgufTokenizerTests(ITestOutputHelper output)
         Assert.Equal([260, 261], loaded.StopIds);
         Assert.Equal("D<|end|>", loaded.ChatTemplate!.Render([], false));
         Assert.Contains("\"tools\"", File.ReadAllText(folder["tokenizer_config.json"]), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("<|eot_id|>")]
+    [InlineData("<|end_of_text|>")]
+    [InlineData("<\uFF5Cend\u2581of\u2581sentence\uFF5C>")]
+    public void Ends_that_no_key_names_are_known_by_their_texts(string end)
+    {
+        GgufMetadata values = GgufValues.ByteLevel();
+        GgufValues.Change(values, "tokenizer.ggml.tokens", 259, end);
+        GgufValues.Change(values, "tokenizer.ggml.merges", 3, "l o");
+        Assert.Contains(259, GgufTokenizer.Read(values).StopIds);
     }
 
     [Fact]

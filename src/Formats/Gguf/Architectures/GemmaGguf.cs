@@ -24,9 +24,14 @@ public sealed class GemmaGguf : TransformerGguf
 
     private int? Window => _second ? 4096 : null;
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Losses(ModelConfig config) => _second && !((LlamaConfig)config).TiedEmbeddings
+        ? [.. base.Losses(config), "llama.cpp knows no output.weight of its own in gemma2 and will not open the file; other programs may"] : base.Losses(config);
+
     private protected override LlamaConfig Complete(LlamaConfig config, GgufKeys keys)
     {
-        double? localTheta = keys.Positive("rope.freq_base_swa");
+        // The second name is ollama's.
+        double? localTheta = keys.Positive("rope.freq_base_swa") ?? keys.Positive("rope.local.freq_base");
         if (_second && localTheta is { } other && other != config.RopeTheta)
             throw keys.Values.Error("GA005", keys.Key("rope.freq_base_swa"), string.Create(CultureInfo.InvariantCulture, $"is {other:R}, but layers of {Name} rotate alike, by {config.RopeTheta:R}"));
         return config with

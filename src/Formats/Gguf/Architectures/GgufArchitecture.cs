@@ -21,7 +21,21 @@ public abstract class GgufArchitecture
 
     /// <summary>The configuration that the metadata and the tensors of a file say.</summary>
     /// <exception cref="ModelFileException">GA002 … GA005: tensors that are not known, a key that is missing, out of bounds or not supported; GG030 a key of another type.</exception>
-    public abstract ModelConfig ReadConfig(ITensorSource tensors, GgufMetadata values);
+    public ModelConfig ReadConfig(ITensorSource tensors, GgufMetadata values) => ReadConfig(tensors, values, out _);
+
+    /// <summary>The same, with a sentence on the architecture's keys that are not known here, and so not heeded; most files have none.</summary>
+    /// <exception cref="ModelFileException">As the other.</exception>
+    public ModelConfig ReadConfig(ITensorSource tensors, GgufMetadata values, out string? warning)
+    {
+        ArgumentNullException.ThrowIfNull(tensors);
+        ArgumentNullException.ThrowIfNull(values);
+        var keys = new GgufKeys(values, Name);
+        ModelConfig config = ReadModel(tensors, keys);
+        string[] unheeded = [.. keys.Unheeded];
+        warning = unheeded.Length == 0 ? null
+            : $"{values.Path}: metadata keys are not known here, and what they say is not heeded: {Shown(unheeded)}; where the model computes with it, take its Hugging Face folder";
+        return config;
+    }
 
     /// <summary>
     /// Puts what readers of GGUF need to know of the configuration: general.architecture, general.type and the architecture's keys. Tokenizer, name, file and
@@ -128,6 +142,8 @@ public abstract class GgufArchitecture
         return rule?.Form == GgufForm.Divided ? Amount(rule, block, config) : 1;
     }
 
+    private protected abstract ModelConfig ReadModel(ITensorSource tensors, GgufKeys keys);
+
     private protected abstract void DescribeModel(ModelConfig config, GgufKeys keys);
 
     /// <summary>What a rule's form depends on: heads of the rows' order and of a flat tensor, the divisor.</summary>
@@ -145,7 +161,10 @@ public abstract class GgufArchitecture
         long last = shape.Length == 0 ? 1 : shape[^1];
         return (rule.Form, shape) switch
         {
-            (GgufForm.Same, _) => new StoredView(stored with { Name = name }, file, stored.Name),
+            // Files leave out the first dimension where it is 1: here the only head, and the width of a low-rank path.
+            (GgufForm.Heads, [_]) when amount == 1 => new StoredView(stored with { Name = name, Shape = [1, last] }, file, stored.Name),
+            (GgufForm.Transposed, [_]) when !stored.DType.IsBlock() => new StoredView(stored with { Name = name, Shape = [last, 1] }, file, stored.Name),
+            (GgufForm.Same or GgufForm.Heads, _) => new StoredView(stored with { Name = name }, file, stored.Name),
             (GgufForm.QueryRows or GgufForm.KeyRows, _) when Rows(stored, amount) => new RowOrderView(stored with { Name = name }, file, stored.Name, Halves((int)(shape[0] / amount))),
             (GgufForm.PlusOne, _) => new FloatView(TensorView.Shown(name, DType.F32, shape), file, stored.Name, added: -1),
             (GgufForm.Vector, _) when stored.Count == last => new StoredView(stored with { Name = name, Shape = [1, 1, last] }, file, stored.Name),
@@ -163,7 +182,7 @@ public abstract class GgufArchitecture
         long[] shape = [.. info.Shape];
         return (rule.Form, shape) switch
         {
-            (GgufForm.Same, _) => new StoredView(info with { Name = name }, official, info.Name),
+            (GgufForm.Same or GgufForm.Heads, _) => new StoredView(info with { Name = name }, official, info.Name),
             (GgufForm.QueryRows or GgufForm.KeyRows, _) when Rows(info, amount) => new RowOrderView(info with { Name = name }, official, info.Name, Interleaved((int)(shape[0] / amount))),
             (GgufForm.PlusOne, _) => new FloatView(TensorView.Shown(name, DType.F32, shape), official, info.Name, added: 1),
             (GgufForm.Vector, _) when info.Count == shape.LastOrDefault(1) => new StoredView(info with { Name = name, Shape = [info.Count] }, official, info.Name),
@@ -204,5 +223,7 @@ public abstract class GgufArchitecture
         $"tensor '{Echo.Name(info.Name)}' is {info.DType} {info.ShapeText}, which {what} is not in such a model; the file is damaged, or belongs to another kind of model");
 
     private static ModelFileException Unknown(string path, List<string> names, string what) => new("GA002", path, string.Create(CultureInfo.InvariantCulture,
-        $"{names.Count} tensors are {what}: {string.Join(", ", names.Take(5).Select(n => $"'{Echo.Name(n)}'"))}{(names.Count > 5 ? " …" : "")}"));
+        $"{names.Count} tensors are {what}: {Shown(names)}"));
+
+    private static string Shown(IReadOnlyList<string> names) => string.Join(", ", names.Take(5).Select(n => $"'{Echo.Name(n)}'")) + (names.Count > 5 ? " …" : "");
 }

@@ -5,11 +5,28 @@ namespace Marrow.Formats.Gguf.Architectures;
 /// <summary>The metadata of one architecture, its keys given without the architecture's name; every size checked against its bounds.</summary>
 internal sealed class GgufKeys(GgufMetadata values, string architecture)
 {
+    private readonly HashSet<string> _asked = [];
+
     /// <summary>The metadata.</summary>
     public GgufMetadata Values { get; } = values;
 
+    /// <summary>The architecture's keys that nobody has asked for.</summary>
+    public IEnumerable<string> Unheeded => Values.Values.Keys.Where(key => key.StartsWith($"{architecture}.", StringComparison.Ordinal) && !_asked.Contains(key));
+
+    /// <summary>Takes keys for heeded that a model of this kind has no use for.</summary>
+    public void PassOver(params ReadOnlySpan<string> names)
+    {
+        foreach (string name in names)
+            _ = Key(name);
+    }
+
     /// <summary>The whole key.</summary>
-    public string Key(string name) => $"{architecture}.{name}";
+    public string Key(string name)
+    {
+        string key = $"{architecture}.{name}";
+        _asked.Add(key);
+        return key;
+    }
 
     public bool Has(string name) => Values.Has(Key(name));
 

@@ -27,6 +27,9 @@ internal enum GgufForm
     /// <summary>[H,N] as [H·N].</summary>
     Flat,
 
+    /// <summary>[H,N]; of a single head [N].</summary>
+    Heads,
+
     /// <summary>Divided by a power of two that grows with the block.</summary>
     Divided,
 }

@@ -21,7 +21,7 @@ public sealed class LlamaGguf : TransformerGguf
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> Losses(ModelConfig config) => ((LlamaConfig)config).Windows.Any(w => w is not null)
-        ? ["llama.cpp attends in full in layers that slide here; beyond the window its results differ"] : [];
+        ? [.. base.Losses(config), "llama.cpp attends in full in layers that slide here; beyond the window its results differ"] : base.Losses(config);
 
     private protected override LlamaConfig Complete(LlamaConfig config, GgufKeys keys)
     {

@@ -12,7 +12,7 @@ internal static class RopeKeys
     private const int MostPositions = 1 << 30;
     private const double UsualFast = 32, UsualSlow = 1;
     private const string Type = "rope.scaling.type", Factor = "rope.scaling.factor", Original = "rope.scaling.original_context_length", Attention = "rope.scaling.attn_factor",
-        Fast = "rope.scaling.yarn_beta_fast", Slow = "rope.scaling.yarn_beta_slow", Low = "rope.scaling.low_freq_factor", High = "rope.scaling.high_freq_factor";
+        Fast = "rope.scaling.yarn_beta_fast", Slow = "rope.scaling.yarn_beta_slow", Extrapolated = "rope.scaling.yarn_ext_factor", Low = "rope.scaling.low_freq_factor", High = "rope.scaling.high_freq_factor";
 
     public static RopeScaling? Read(GgufKeys keys, LlamaConfig config, ITensorSource tensors)
     {
@@ -31,6 +31,9 @@ internal static class RopeKeys
             return scaling;
         return scaling is null ? llama3 : throw keys.Values.Error("GA005", keys.Key(Type), $"says {scaling.TypeName}, but there are factors of Llama 3.1 too; such a model is not supported");
     }
+
+    /// <summary>Whether yarn's ramp has its usual ends, the only ones that llama.cpp stretches these architectures by.</summary>
+    public static bool HasUsualRamp(RopeScaling? scaling) => scaling is not RopeScaling.Yarn yarn || (yarn.BetaFast == UsualFast && yarn.BetaSlow == UsualSlow);
 
     public static void Write(GgufKeys keys, LlamaConfig config, bool factors)
     {
@@ -67,7 +70,11 @@ internal static class RopeKeys
     {
         if (keys.Number("rope.scaling.yarn_log_multiplier") is { } log && log != 0)
             throw keys.Values.Error("GA005", keys.Key("rope.scaling.yarn_log_multiplier"), string.Create(CultureInfo.InvariantCulture, $"is {log:R}; only models without it are supported"));
-        double fast = keys.Positive(Fast) ?? UsualFast, slow = keys.Positive(Slow) ?? UsualSlow;
+        // The second names are ollama's. Below 0 stands for no value.
+        if ((keys.Number(Extrapolated) ?? keys.Number("rope.scaling.extrapolation_factor")) is { } share and >= 0 and not 1)
+            throw keys.Values.Error("GA005", keys.Key(keys.Has(Extrapolated) ? Extrapolated : "rope.scaling.extrapolation_factor"),
+                string.Create(CultureInfo.InvariantCulture, $"is {share:R}; only 1 is supported"));
+        double fast = keys.Positive(Fast) ?? keys.Positive("rope.scaling.beta_fast") ?? UsualFast, slow = keys.Positive(Slow) ?? keys.Positive("rope.scaling.beta_slow") ?? UsualSlow;
         if (slow >= fast)
             throw keys.Values.Error("GA005", keys.Key(Slow), string.Create(CultureInfo.InvariantCulture, $"is {slow:R}, but must be below {fast:R}"));
         // llama.cpp's factor comes on top of what yarn has by itself; its converter writes Hugging Face's, which is the whole, under another key.

@@ -23,13 +23,11 @@ public sealed class Rwkv7Gguf : RwkvGguf
     {
     }
 
-    private protected override void DescribeRest(RwkvConfig config, GgufKeys keys)
-    {
-        keys.Set("attention.decay_lora_rank", config.DecayRank);
-        keys.Set("attention.iclr_lora_rank", config.RateRank);
-        keys.Set("attention.value_residual_mix_lora_rank", config.ValueRank);
-        keys.Set("attention.gate_lora_rank", config.GateRank);
-    }
+    private protected override IEnumerable<(string Key, int Size)> Widths(RwkvConfig config) =>
+    [
+        ("attention.decay_lora_rank", config.DecayRank), ("attention.iclr_lora_rank", config.RateRank),
+        ("attention.value_residual_mix_lora_rank", config.ValueRank), ("attention.gate_lora_rank", config.GateRank),
+    ];
 
     private protected override bool IsIdle(string ggufTensor) => ggufTensor is $"{Idle}0.weight" or $"{Idle}1.weight" or $"{Idle}2.weight";
 

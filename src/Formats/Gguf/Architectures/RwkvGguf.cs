@@ -29,16 +29,16 @@ public abstract class RwkvGguf : GgufArchitecture
             .. inner,
         ]);
 
-    /// <inheritdoc/>
-    public sealed override ModelConfig ReadConfig(ITensorSource tensors, GgufMetadata values)
+    private protected sealed override ModelConfig ReadModel(ITensorSource tensors, GgufKeys keys)
     {
-        ArgumentNullException.ThrowIfNull(tensors);
-        ArgumentNullException.ThrowIfNull(values);
-        var keys = new GgufKeys(values, Name);
         RwkvConfig config = RwkvConfig.Of(Official(tensors, Seed(keys)));
         foreach ((string name, int size) in (ReadOnlySpan<(string, int)>)[("embedding_length", config.HiddenSize), ("block_count", config.LayerCount), (HeadSize, config.HeadSize)])
             if (keys.Required(name, MostChannels) is var said && said != size)
-                throw values.Error("GA005", keys.Key(name), string.Create(CultureInfo.InvariantCulture, $"is {said}, but the tensors have {size}; the file is damaged"));
+                throw Contradicted(keys, name, said, size);
+        foreach ((string name, int size) in (ReadOnlySpan<(string, int)>)[("feed_forward_length", config.IntermediateSize), .. Widths(config)])
+            if (keys.Size(name, MostChannels, 0) is { } said && said != size && size > 0)
+                throw Contradicted(keys, name, said, size);
+        keys.PassOver("vocab_size", "context_length", "token_shift_count", "attention.head_count", "attention.layer_norm_rms_epsilon");
         int? ends = keys.Token("eos_token_id");
         return Complete(config with
         {
@@ -67,11 +67,18 @@ public abstract class RwkvGguf : GgufArchitecture
         keys.Set("token_shift_count", 2);
         keys.Set("vocab_size", model.VocabularySize);
         DescribeRest(model, keys);
+        foreach ((string name, int size) in Widths(model))
+            keys.Set(name, size);
+    }
+
+    private protected virtual void DescribeRest(RwkvConfig config, GgufKeys keys)
+    {
     }
 
     private protected virtual RwkvConfig Complete(RwkvConfig config, GgufKeys keys) => config;
 
-    private protected abstract void DescribeRest(RwkvConfig config, GgufKeys keys);
+    /// <summary>The keys of the low-rank paths' widths, which the tensors have too.</summary>
+    private protected abstract IEnumerable<(string Key, int Size)> Widths(RwkvConfig config);
 
     /// <summary>What the forms of tensors depend on, from which all other sizes are then read.</summary>
     private protected virtual RwkvConfig Seed(GgufKeys keys) => new()
@@ -88,9 +95,12 @@ public abstract class RwkvGguf : GgufArchitecture
         DecayRank = 1,
     };
 
+    private static ModelFileException Contradicted(GgufKeys keys, string name, int said, int size) =>
+        keys.Values.Error("GA005", keys.Key(name), string.Create(CultureInfo.InvariantCulture, $"is {said}, but the tensors have {size}; the file is damaged"));
+
     private protected sealed override int Amount(GgufRule rule, string block, ModelConfig config) => (rule.Form, (RwkvConfig)config) switch
     {
-        (GgufForm.Flat, var model) => model.HeadCount,
+        (GgufForm.Flat or GgufForm.Heads, var model) => model.HeadCount,
         (GgufForm.Divided, { RescaleEvery: > 0 and var every }) => 1 << Math.Min(int.Parse(block, CultureInfo.InvariantCulture) / every, 30),
         _ => 1,
     };

@@ -30,11 +30,22 @@ public abstract class TransformerGguf : GgufArchitecture
         ]);
 
     /// <inheritdoc/>
-    public sealed override ModelConfig ReadConfig(ITensorSource tensors, GgufMetadata values)
+    public override IReadOnlyList<string> Losses(ModelConfig config)
     {
-        ArgumentNullException.ThrowIfNull(tensors);
-        ArgumentNullException.ThrowIfNull(values);
-        var keys = new GgufKeys(values, Name);
+        ArgumentNullException.ThrowIfNull(config);
+        var model = (LlamaConfig)config;
+        List<string> losses = [];
+        if (!RopeKeys.HasUsualRamp(model.RopeScaling))
+            losses.Add("llama.cpp stretches frequencies between 32 and 1 rotations by yarn, other numbers than the model's; its results differ");
+        if (Name != "llama" && (model.OutputBias || model.MlpBias))
+            losses.Add($"llama.cpp knows no biases of attn_output and ffn_… in {Name} and will not open the file; other programs may");
+        return losses;
+    }
+
+    private protected sealed override ModelConfig ReadModel(ITensorSource tensors, GgufKeys keys)
+    {
+        GgufMetadata values = keys.Values;
+        keys.PassOver("vocab_size", "expert_used_count", "rope.scaling.finetuned", "tensor_data_layout", "attention.layer_norm_epsilon");
         if (keys.Size("expert_count", int.MaxValue, 0) is { } experts and > 0)
             throw values.Error("GA005", keys.Key("expert_count"), string.Create(CultureInfo.InvariantCulture, $"is {experts}: models that mix experts are not supported"));
         if (values.Flag(keys.Key("attention.causal")) == false)
@@ -59,7 +70,8 @@ public abstract class TransformerGguf : GgufArchitecture
             HeadDim = HeadDim(keys, hidden, heads),
             MaxPositions = positions,
             RmsNormEps = keys.Positive("attention.layer_norm_rms_epsilon") ?? throw values.Error("GA004", keys.Key("attention.layer_norm_rms_epsilon"), "is missing; the file is not whole"),
-            RopeTheta = keys.Positive("rope.freq_base") ?? 10_000,
+            // The second name is ollama's.
+            RopeTheta = keys.Positive("rope.freq_base") ?? keys.Positive("rope.global.freq_base") ?? 10_000,
             QueryKeyValueBias = tensors.Tensors.ContainsKey("blk.0.attn_q.bias"),
             OutputBias = tensors.Tensors.ContainsKey("blk.0.attn_output.bias"),
             MlpBias = tensors.Tensors.ContainsKey("blk.0.ffn_gate.bias"),

@@ -13,7 +13,10 @@ internal sealed class GgufVocabulary
 
     // Found by text, since files seldom name them (spec/formats.md §7.2).
     private static readonly string[] EndTexts =
-        ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<EOT>"];
+    [
+        "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<|eom_id|>", "<EOT>", "<end_of_utterance>",
+        "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
+    ];
 
     private readonly GgufMetadata _values;
 

@@ -16,6 +16,12 @@ internal static class PreTokenizerTable
         @"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|" +
         @"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+    private const string Qwen35 = KnownPatterns.Contraction + @"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+    private const string SeedCoder = KnownPatterns.Contraction + @"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+    private const string MiniCpm5 = KnownPatterns.Contraction + @"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
     // Cased letters as of Unicode 11.
     private const string CasedLetters =
         "A-Za-z\u00B5\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u01BA\u01BC-\u01BF\u01C4-\u0293\u0295-\u02AF\u0370-\u0373\u0376-\u0377" +
@@ -30,13 +36,14 @@ internal static class PreTokenizerTable
 
     private static readonly PreTokenizerRow[] Rows =
     [
-        new(["gpt-2", "phi-2", "jina-es", "jina-de", "jina-v1-en", "jina-v2-es", "jina-v2-de", "jina-v2-code", "gigachat", "roberta-bpe", "mpt", "olmo", "jais"],
+        new(["gpt-2", "phi-2", "jina-es", "jina-de", "jina-v1-en", "jina-v2-es", "jina-v2-de", "jina-v2-code", "gigachat", "roberta-bpe", "mpt", "olmo", "jais",
+            "a.x-4.0", "mellum", "exaone4", "trillion", "granite-docling", "modern-bert"],
             [KnownPatterns.Gpt2]),
-        new(["llama-bpe", "llama3", "llama-v3", "falcon3"], [KnownPatterns.Llama3], IgnoreMerges: true, AddBos: true),
-        new(["dbrx", "smaug-bpe", "chatglm-bpe"], [KnownPatterns.Llama3]),
+        new(["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"], [KnownPatterns.Llama3], IgnoreMerges: true, AddBos: true),
+        new(["dbrx", "smaug-bpe", "chatglm-bpe", "glm4"], [KnownPatterns.Llama3]),
         new(["qwen2"], [KnownPatterns.Qwen2], Nfc: true),
-        new(["stablelm2", "deepseek-r1-qwen", "megrez"], [KnownPatterns.Qwen2]),
-        new(["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"], [@"\p{N}", KnownPatterns.Gpt2]),
+        new(["stablelm2", "deepseek-r1-qwen", "megrez", "kormo", "f2llmv2", "hunyuan", "solar-open", "grok-2", "bailingmoe", "bailingmoe2", "llada-moe"], [KnownPatterns.Qwen2]),
+        new(["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"], [@"\p{N}", KnownPatterns.Gpt2]),
         new(["falcon"], [@"[\p{P}\$\+<=>\^~\|`]+", KnownPatterns.Gpt2, ThreeDigits]),
         new(["default"], [@"[\p{P}\$\+<=>\^~\|]+", KnownPatterns.Gpt2, @"\p{N}+", ThreeDigits]),
         new(["deepseek-coder"], [@"[\r\n]", @"\s?\p{L}+", @"\s?\p{P}+", EastAsian, @"\p{N}"]),
@@ -44,6 +51,10 @@ internal static class PreTokenizerTable
             [@"[\r\n]", @"\s?[" + CasedLetters + "]+", @"\s?[!-/:-~" + "\uFF01-\uFF0F\uFF1A-\uFF5E\u2018-\u201F\u3000-\u3002]+", KnownPatterns.TrailingSpaces, EastAsian, @"\p{N}+"]),
         new(["deepseek-v3"], [@"\p{N}{1,3}", "[\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+", DeepSeekV3]),
         new(["tekken"], [Tekken], IgnoreMerges: true, AddBos: true),
+        new(["gpt-4o", "llama4", "kanana2", "minimax-m2", "talkie"], [KnownPatterns.O200k]),
+        new(["qwen35"], [Qwen35]),
+        new(["seed-coder"], [SeedCoder]),
+        new(["minicpm5"], [@"\p{N}{1,3}", MiniCpm5], IgnoreMerges: true),
         new(["bloom", "poro-chat", "gpt3-finnish"], [KnownPatterns.Bloom]),
         new(["viking"], [KnownPatterns.Bloom, @"\p{N}"]),
         new(["chameleon"],

@@ -7,6 +7,8 @@ switch (args.Length > 0 ? args[0] : "")
 {
     case "gemm":
         return GemmPerf.Run(options);
+    case "rows":
+        return RowsPerf.Run(options);
     case "step":
         return StepPerf.Run(options);
     case "length":
@@ -26,6 +28,7 @@ switch (args.Length > 0 ? args[0] : "")
             usage: dotnet run -c Release --project perf -- COMMAND
               gemm [--json] [--only TEXT]
               blocks [--only TEXT]
+              rows [--only TYPE] [--place cache|memory]
               convert [--gigabytes N] [--folder PATH] [--no-quantize] [--peer PYTHON]
               machine [--json]
               step [--model llama|rwkv7|rwkv6] [--quick] [--only METHOD] [--peer PYTHON | --weights q8_0|q4_k|nf4|bf16]

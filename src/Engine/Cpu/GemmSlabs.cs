@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Marrow.Formats.Numerics.Blocks;
 
 namespace Marrow.Engine.Cpu;
@@ -37,6 +38,17 @@ internal static unsafe class GemmSlabs
 
     private static void Serial(WorkerPool pool, in GemmCall call, int m0, int m1, int n0, int n1)
     {
+        if (GemmRows.Take(in call))
+        {
+            using ScratchSet.Lease work = pool.Scratch.Rent(GemmRows.ScratchBytes);
+            if (Vector512.IsHardwareAccelerated)
+                GemmRows<Lanes512, Vector512<float>>.Run(in call, m0, m1, n0, n1, (float*)work.Data);
+            else if (Vector256.IsHardwareAccelerated)
+                GemmRows<Lanes256, Vector256<float>>.Run(in call, m0, m1, n0, n1, (float*)work.Data);
+            else
+                GemmRows<Lanes128, Vector128<float>>.Run(in call, m0, m1, n0, n1, (float*)work.Data);
+            return;
+        }
         BlockFormat format = call.B.Format!;
         int elements = format.Elements, depth = GemmBlock.K;
         // Where blocks lie along k a slab is whole blocks and whole runs deep.

@@ -165,22 +165,22 @@ internal static unsafe class GemmTile<L, V>
             _ => &GemmTile<L, V, Twelve, C>.Run,
         };
 
-    private readonly struct One : IConstant
+    internal readonly struct One : IConstant
     {
         public static int Value => 1;
     }
 
-    private readonly struct Two : IConstant
+    internal readonly struct Two : IConstant
     {
         public static int Value => 2;
     }
 
-    private readonly struct Three : IConstant
+    internal readonly struct Three : IConstant
     {
         public static int Value => 3;
     }
 
-    private readonly struct Four : IConstant
+    internal readonly struct Four : IConstant
     {
         public static int Value => 4;
     }

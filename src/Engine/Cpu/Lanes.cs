@@ -30,6 +30,11 @@ internal unsafe interface ILanes<V> where V : struct
 
     static abstract V Add(V a, V b);
 
+    static abstract V Subtract(V a, V b);
+
+    /// <summary>Of the four signed bytes in each lane the one numbered <paramref name="i"/>, as fp32.</summary>
+    static abstract V FromByte(V packed, int i);
+
     /// <summary>The sum of the 128-bit parts.</summary>
     static abstract Vector128<float> AddParts(V value);
 
@@ -66,6 +71,10 @@ internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>>
     public static Vector512<float> Multiply(Vector512<float> a, Vector512<float> b) => a * b;
 
     public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => a + b;
+
+    public static Vector512<float> Subtract(Vector512<float> a, Vector512<float> b) => a - b;
+
+    public static Vector512<float> FromByte(Vector512<float> packed, int i) => Vector512.ConvertToSingle(packed.AsInt32() << (24 - 8 * i) >> 24);
 
     public static Vector128<float> AddParts(Vector512<float> value) => Lanes256.AddParts(value.GetLower() + value.GetUpper());
 
@@ -104,6 +113,10 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
 
     public static Vector256<float> Add(Vector256<float> a, Vector256<float> b) => a + b;
 
+    public static Vector256<float> Subtract(Vector256<float> a, Vector256<float> b) => a - b;
+
+    public static Vector256<float> FromByte(Vector256<float> packed, int i) => Vector256.ConvertToSingle(packed.AsInt32() << (24 - 8 * i) >> 24);
+
     public static Vector128<float> AddParts(Vector256<float> value) => value.GetLower() + value.GetUpper();
 
     public static Vector256<float> UnpackLow(Vector256<float> a, Vector256<float> b) => Avx.UnpackLow(a, b);
@@ -138,6 +151,10 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
     public static Vector128<float> Multiply(Vector128<float> a, Vector128<float> b) => a * b;
 
     public static Vector128<float> Add(Vector128<float> a, Vector128<float> b) => a + b;
+
+    public static Vector128<float> Subtract(Vector128<float> a, Vector128<float> b) => a - b;
+
+    public static Vector128<float> FromByte(Vector128<float> packed, int i) => Vector128.ConvertToSingle(packed.AsInt32() << (24 - 8 * i) >> 24);
 
     public static Vector128<float> AddParts(Vector128<float> value) => value;
 

@@ -1,7 +1,10 @@
 namespace Marrow.Formats.Numerics.Blocks;
 
 /// <summary>Makes fp32 values of whole blocks: as many values as the blocks hold.</summary>
-public delegate void BlockDecoder(ReadOnlySpan<byte> blocks, Span<float> values);
+public delegate void BlockDecoder(ReadOnlySpan<byte> blocks, DecodedValues values);
+
+/// <summary>Unpacks the codes and scales of whole blocks.</summary>
+public delegate void BlockUnpacker(ReadOnlySpan<byte> blocks, UnpackedCodes to);
 
 /// <summary>Makes whole blocks of fp32 values, which must be finite and within the range of the block's scale.</summary>
 public delegate void BlockEncoder(ReadOnlySpan<float> values, Span<byte> blocks);
@@ -16,6 +19,9 @@ public sealed record BlockFormat(DType DType, string Name, int Id, int Elements,
 {
     /// <summary>Decodes blocks exactly as ggml's reference does with plain fp32 arithmetic; null where the type is only listed and copied.</summary>
     public BlockDecoder? Decode { get; init; }
+
+    /// <summary>Unpacks codes and scales, from which the values follow exactly; null where values are no multiples of a scale.</summary>
+    public BlockUnpacker? Unpack { get; init; }
 
     /// <summary>Encodes as ggml's reference does without fused multiply-adds; null where the type is not written.</summary>
     public BlockEncoder? Encode { get; init; }

@@ -8,7 +8,7 @@ internal static class IQ4_NL
 {
     private const int Elements = 32, Bytes = 18;
 
-    public static BlockFormat Format { get; } = new(DType.IQ4_NL, "IQ4_NL", 20, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.IQ4_NL, "IQ4_NL", 20, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
     /// <summary>The sixteen levels.</summary>
     public static Vector128<sbyte> Levels => Vector128.Create(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
@@ -19,14 +19,14 @@ internal static class IQ4_NL
     /// <summary>From level to level.</summary>
     private static ReadOnlySpan<float> Steps => [23, 21, 18, 16, 14, 13, 12, 11, 12, 12, 13, 15, 16, 20, 24];
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks);
             Vector128<byte> q = Sixteen.Load(blocks[2..]);
-            Sixteen.Scaled(Vector128.ShuffleNative(Levels, Sixteen.Low(q).AsSByte()), d, values);
-            Sixteen.Scaled(Vector128.ShuffleNative(Levels, Sixteen.High(q).AsSByte()), d, values[16..]);
+            to.Scaled(Vector128.ShuffleNative(Levels, Sixteen.Low(q).AsSByte()), d, at);
+            to.Scaled(Vector128.ShuffleNative(Levels, Sixteen.High(q).AsSByte()), d, at + 16);
         }
     }
 

@@ -8,11 +8,11 @@ internal static class IQ4_XS
 {
     private const int Elements = 256, Bytes = 136;
 
-    public static BlockFormat Format { get; } = new(DType.IQ4_XS, "IQ4_XS", 23, Elements, Bytes) { Decode = Decode };
+    public static BlockFormat Format { get; } = new(DType.IQ4_XS, "IQ4_XS", 23, Elements, Bytes) { Decode = Decode, Unpack = Decode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks);
             int high = BinaryPrimitives.ReadUInt16LittleEndian(blocks[2..]);
@@ -21,8 +21,8 @@ internal static class IQ4_XS
                 int low = blocks[4 + sub / 2] >> (4 * (sub % 2)) & 15;
                 float scale = d * ((low | (high >> (2 * sub) & 3) << 4) - 32);
                 Vector128<byte> q = Sixteen.Load(blocks[(8 + 16 * sub)..]);
-                Sixteen.Scaled(Vector128.ShuffleNative(IQ4_NL.Levels, Sixteen.Low(q).AsSByte()), scale, values[(32 * sub)..]);
-                Sixteen.Scaled(Vector128.ShuffleNative(IQ4_NL.Levels, Sixteen.High(q).AsSByte()), scale, values[(32 * sub + 16)..]);
+                to.Scaled(Vector128.ShuffleNative(IQ4_NL.Levels, Sixteen.Low(q).AsSByte()), scale, at + 32 * sub);
+                to.Scaled(Vector128.ShuffleNative(IQ4_NL.Levels, Sixteen.High(q).AsSByte()), scale, at + 32 * sub + 16);
             }
         }
     }

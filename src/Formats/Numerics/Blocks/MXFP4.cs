@@ -7,19 +7,19 @@ internal static class MXFP4
 {
     private const int Elements = 32, Bytes = 17;
 
-    public static BlockFormat Format { get; } = new(DType.MXFP4, "MXFP4", 39, Elements, Bytes) { Decode = Decode };
+    public static BlockFormat Format { get; } = new(DType.MXFP4, "MXFP4", 39, Elements, Bytes) { Decode = Decode, Unpack = Decode };
 
     /// <summary>The values of E2M1, doubled.</summary>
     public static Vector128<sbyte> Levels => Vector128.Create(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = HalfScale(blocks[0]);
             Vector128<byte> q = Sixteen.Load(blocks[1..]);
-            Sixteen.Scaled(Vector128.ShuffleNative(Levels, Sixteen.Low(q).AsSByte()), d, values);
-            Sixteen.Scaled(Vector128.ShuffleNative(Levels, Sixteen.High(q).AsSByte()), d, values[16..]);
+            to.Scaled(Vector128.ShuffleNative(Levels, Sixteen.Low(q).AsSByte()), d, at);
+            to.Scaled(Vector128.ShuffleNative(Levels, Sixteen.High(q).AsSByte()), d, at + 16);
         }
     }
 

@@ -28,8 +28,9 @@ internal static class NF4
         0.03979014977812767f, 0.1202552504837513f, 0.2035212516784668f, 0.2920137718319893f, 0.3893125355243683f, 0.5016634166240692f, 0.6427869200706482f, 0.8614784181118011f,
     ];
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode(ReadOnlySpan<byte> blocks, DecodedValues to)
     {
+        Span<float> values = to.Values;
         Span<float> scaled = stackalloc float[16];
         for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
         {

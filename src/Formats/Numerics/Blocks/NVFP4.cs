@@ -7,11 +7,11 @@ internal static class NVFP4
 {
     private const int Elements = 64, Bytes = 36;
 
-    public static BlockFormat Format { get; } = new(DType.NVFP4, "NVFP4", 40, Elements, Bytes) { Decode = Decode };
+    public static BlockFormat Format { get; } = new(DType.NVFP4, "NVFP4", 40, Elements, Bytes) { Decode = Decode, Unpack = Decode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             for (int pair = 0; pair < 2; pair++)
             {
@@ -19,8 +19,8 @@ internal static class NVFP4
                 Vector128<byte> q = Sixteen.Load(blocks[(4 + 16 * pair)..]);
                 Vector128<sbyte> low = Vector128.ShuffleNative(MXFP4.Levels, Sixteen.Low(q).AsSByte());
                 Vector128<sbyte> high = Vector128.ShuffleNative(MXFP4.Levels, Sixteen.High(q).AsSByte());
-                Sixteen.Scaled(Vector128.Create(low.GetLower(), high.GetLower()), HalfScale(blocks[2 * pair]), values[(32 * pair)..]);
-                Sixteen.Scaled(Vector128.Create(low.GetUpper(), high.GetUpper()), HalfScale(blocks[2 * pair + 1]), values[(32 * pair + 16)..]);
+                to.Scaled(Vector128.Create(low.GetLower(), high.GetLower()), HalfScale(blocks[2 * pair]), at + 32 * pair);
+                to.Scaled(Vector128.Create(low.GetUpper(), high.GetUpper()), HalfScale(blocks[2 * pair + 1]), at + 32 * pair + 16);
             }
         }
     }

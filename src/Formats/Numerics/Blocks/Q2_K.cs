@@ -9,11 +9,11 @@ internal static class Q2_K
 
     private static readonly AffineSearch Search = new(3, -0.5f, 15, Absolute: true);
 
-    public static BlockFormat Format { get; } = new(DType.Q2_K, "Q2_K", 10, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.Q2_K, "Q2_K", 10, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks[80..]), e = Sixteen.Half(blocks[82..]);
             for (int part = 0; part < 4; part++)
@@ -24,7 +24,7 @@ internal static class Q2_K
                 for (int sub = first; sub < first + 8; sub += 2)
                 {
                     int s = blocks[sub];
-                    Sixteen.Affine(q & Vector128.Create((byte)3), d * (s & 15), e * (s >> 4), values[(16 * sub)..]);
+                    to.Affine(q & Vector128.Create((byte)3), d * (s & 15), e * (s >> 4), at + 16 * sub);
                     q >>>= 2;
                 }
             }

@@ -8,11 +8,11 @@ internal static class Q3_K
 {
     private const int Elements = 256, Bytes = 110, Top = 4;
 
-    public static BlockFormat Format { get; } = new(DType.Q3_K, "Q3_K", 11, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.Q3_K, "Q3_K", 11, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks[108..]);
             for (int part = 0; part < 4; part++)
@@ -24,7 +24,7 @@ internal static class Q3_K
                 {
                     Vector128<byte> absent = Vector128.Equals(third & Vector128.Create((byte)(1 << (sub / 2))), Vector128<byte>.Zero);
                     Vector128<byte> code = (q & Vector128.Create((byte)3)) - (absent & Vector128.Create((byte)4));
-                    Sixteen.Scaled(code.AsSByte(), d * Scale(blocks[96..], sub), values[(16 * sub)..]);
+                    to.Scaled(code.AsSByte(), d * Scale(blocks[96..], sub), at + 16 * sub);
                     q >>>= 2;
                 }
             }

@@ -7,16 +7,16 @@ internal static class Q4_0
 {
     private const int Elements = 32, Bytes = 18;
 
-    public static BlockFormat Format { get; } = new(DType.Q4_0, "Q4_0", 2, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.Q4_0, "Q4_0", 2, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks);
             Vector128<byte> q = Sixteen.Load(blocks[2..]);
-            Sixteen.Scaled(Sixteen.Low(q).AsSByte() - Vector128.Create((sbyte)8), d, values);
-            Sixteen.Scaled(Sixteen.High(q).AsSByte() - Vector128.Create((sbyte)8), d, values[16..]);
+            to.Scaled(Sixteen.Low(q).AsSByte() - Vector128.Create((sbyte)8), d, at);
+            to.Scaled(Sixteen.High(q).AsSByte() - Vector128.Create((sbyte)8), d, at + 16);
         }
     }
 

@@ -7,16 +7,16 @@ internal static class Q4_1
 {
     private const int Elements = 32, Bytes = 20;
 
-    public static BlockFormat Format { get; } = new(DType.Q4_1, "Q4_1", 3, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.Q4_1, "Q4_1", 3, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks), m = Sixteen.Half(blocks[2..]);
             Vector128<byte> q = Sixteen.Load(blocks[4..]);
-            Sixteen.Affine(Sixteen.Low(q), d, -m, values);
-            Sixteen.Affine(Sixteen.High(q), d, -m, values[16..]);
+            to.Affine(Sixteen.Low(q), d, -m, at);
+            to.Affine(Sixteen.High(q), d, -m, at + 16);
         }
     }
 

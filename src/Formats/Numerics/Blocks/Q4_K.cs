@@ -9,11 +9,11 @@ internal static class Q4_K
 
     private static readonly AffineSearch Search = new(15, -1, 20, Absolute: false);
 
-    public static BlockFormat Format { get; } = new(DType.Q4_K, "Q4_K", 12, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.Q4_K, "Q4_K", 12, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks), e = Sixteen.Half(blocks[2..]);
             for (int sub = 0; sub < 8; sub += 2)
@@ -24,8 +24,8 @@ internal static class Q4_K
                 for (int column = 0; column < 32; column += 16)
                 {
                     Vector128<byte> q = Sixteen.Load(blocks[(16 + 16 * sub + column)..]);
-                    Sixteen.Affine(Sixteen.Low(q), scale, minimum, values[(32 * sub + column)..]);
-                    Sixteen.Affine(Sixteen.High(q), scale2, minimum2, values[(32 * sub + 32 + column)..]);
+                    to.Affine(Sixteen.Low(q), scale, minimum, at + 32 * sub + column);
+                    to.Affine(Sixteen.High(q), scale2, minimum2, at + 32 * sub + 32 + column);
                 }
             }
         }

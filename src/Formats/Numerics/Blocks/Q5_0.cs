@@ -8,17 +8,17 @@ internal static class Q5_0
 {
     private const int Elements = 32, Bytes = 22;
 
-    public static BlockFormat Format { get; } = new(DType.Q5_0, "Q5_0", 6, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.Q5_0, "Q5_0", 6, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks);
             uint fifth = BinaryPrimitives.ReadUInt32LittleEndian(blocks[2..]);
             Vector128<byte> q = Sixteen.Load(blocks[6..]);
-            Sixteen.Scaled((Sixteen.Low(q) | Sixteen.Bits(fifth, 16)).AsSByte() - Vector128.Create((sbyte)16), d, values);
-            Sixteen.Scaled((Sixteen.High(q) | Sixteen.Bits(fifth >> 16, 16)).AsSByte() - Vector128.Create((sbyte)16), d, values[16..]);
+            to.Scaled((Sixteen.Low(q) | Sixteen.Bits(fifth, 16)).AsSByte() - Vector128.Create((sbyte)16), d, at);
+            to.Scaled((Sixteen.High(q) | Sixteen.Bits(fifth >> 16, 16)).AsSByte() - Vector128.Create((sbyte)16), d, at + 16);
         }
     }
 

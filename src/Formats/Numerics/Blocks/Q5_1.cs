@@ -8,17 +8,17 @@ internal static class Q5_1
 {
     private const int Elements = 32, Bytes = 24;
 
-    public static BlockFormat Format { get; } = new(DType.Q5_1, "Q5_1", 7, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.Q5_1, "Q5_1", 7, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks), m = Sixteen.Half(blocks[2..]);
             uint fifth = BinaryPrimitives.ReadUInt32LittleEndian(blocks[4..]);
             Vector128<byte> q = Sixteen.Load(blocks[8..]);
-            Sixteen.Affine(Sixteen.Low(q) | Sixteen.Bits(fifth, 16), d, -m, values);
-            Sixteen.Affine(Sixteen.High(q) | Sixteen.Bits(fifth >> 16, 16), d, -m, values[16..]);
+            to.Affine(Sixteen.Low(q) | Sixteen.Bits(fifth, 16), d, -m, at);
+            to.Affine(Sixteen.High(q) | Sixteen.Bits(fifth >> 16, 16), d, -m, at + 16);
         }
     }
 

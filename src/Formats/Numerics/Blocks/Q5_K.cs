@@ -9,11 +9,11 @@ internal static class Q5_K
 
     private static readonly AffineSearch Search = new(31, -0.5f, 15, Absolute: false);
 
-    public static BlockFormat Format { get; } = new(DType.Q5_K, "Q5_K", 13, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.Q5_K, "Q5_K", 13, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks), e = Sixteen.Half(blocks[2..]);
             Vector128<byte> fifth0 = Sixteen.Load(blocks[16..]), fifth1 = Sixteen.Load(blocks[32..]);
@@ -24,11 +24,11 @@ internal static class Q5_K
                 float scale = d * s, minimum = e * t, scale2 = d * s2, minimum2 = e * t2;
                 Vector128<byte> q0 = Sixteen.Load(blocks[(48 + 16 * sub)..]), q1 = Sixteen.Load(blocks[(64 + 16 * sub)..]);
                 Vector128<byte> bit = Vector128.Create((byte)16);
-                Span<float> y = values[(32 * sub)..];
-                Sixteen.Affine(Sixteen.Low(q0) | (fifth0 << 4 & bit), scale, minimum, y);
-                Sixteen.Affine(Sixteen.Low(q1) | (fifth1 << 4 & bit), scale, minimum, y[16..]);
-                Sixteen.Affine(Sixteen.High(q0) | (fifth0 << 3 & bit), scale2, minimum2, y[32..]);
-                Sixteen.Affine(Sixteen.High(q1) | (fifth1 << 3 & bit), scale2, minimum2, y[48..]);
+                int y = at + 32 * sub;
+                to.Affine(Sixteen.Low(q0) | (fifth0 << 4 & bit), scale, minimum, y);
+                to.Affine(Sixteen.Low(q1) | (fifth1 << 4 & bit), scale, minimum, y + 16);
+                to.Affine(Sixteen.High(q0) | (fifth0 << 3 & bit), scale2, minimum2, y + 32);
+                to.Affine(Sixteen.High(q1) | (fifth1 << 3 & bit), scale2, minimum2, y + 48);
                 fifth0 >>>= 2;
                 fifth1 >>>= 2;
             }

@@ -8,11 +8,11 @@ internal static class Q6_K
 {
     private const int Elements = 256, Bytes = 210, Top = 32;
 
-    public static BlockFormat Format { get; } = new(DType.Q6_K, "Q6_K", 14, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.Q6_K, "Q6_K", 14, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks[208..]);
             for (int part = 0; part < 4; part++)
@@ -20,14 +20,14 @@ internal static class Q6_K
                 // Of the elements of a half, 64 bytes hold the low nibbles (those of the second 64 above those of the first) and 32 the high pairs.
                 int half = part / 2, column = 16 * (part % 2);
                 ReadOnlySpan<byte> nibbles = blocks[(64 * half + column)..], scales = blocks[(192 + 8 * half + part % 2)..];
-                Span<float> y = values[(128 * half + column)..];
+                int y = at + 128 * half + column;
                 Vector128<byte> even = Sixteen.Load(nibbles), odd = Sixteen.Load(nibbles[32..]);
                 Vector128<byte> high = Sixteen.Load(blocks[(128 + 32 * half + column)..]), pair = Vector128.Create((byte)0x30);
                 Vector128<sbyte> middle = Vector128.Create((sbyte)32);
-                Sixteen.Scaled((Sixteen.Low(even) | (high << 4 & pair)).AsSByte() - middle, d * (sbyte)scales[0], y);
-                Sixteen.Scaled((Sixteen.Low(odd) | (high << 2 & pair)).AsSByte() - middle, d * (sbyte)scales[2], y[32..]);
-                Sixteen.Scaled((Sixteen.High(even) | (high & pair)).AsSByte() - middle, d * (sbyte)scales[4], y[64..]);
-                Sixteen.Scaled((Sixteen.High(odd) | (high >>> 2 & pair)).AsSByte() - middle, d * (sbyte)scales[6], y[96..]);
+                to.Scaled((Sixteen.Low(even) | (high << 4 & pair)).AsSByte() - middle, d * (sbyte)scales[0], y);
+                to.Scaled((Sixteen.Low(odd) | (high << 2 & pair)).AsSByte() - middle, d * (sbyte)scales[2], y + 32);
+                to.Scaled((Sixteen.High(even) | (high & pair)).AsSByte() - middle, d * (sbyte)scales[4], y + 64);
+                to.Scaled((Sixteen.High(odd) | (high >>> 2 & pair)).AsSByte() - middle, d * (sbyte)scales[6], y + 96);
             }
         }
     }

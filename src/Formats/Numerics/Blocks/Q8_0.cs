@@ -10,15 +10,15 @@ internal static class Q8_0
     // With the largest number below a half, truncation rounds halves away from zero and nothing else.
     private const float AlmostHalf = 0.49999997f;
 
-    public static BlockFormat Format { get; } = new(DType.Q8_0, "Q8_0", 8, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.Q8_0, "Q8_0", 8, Elements, Bytes) { Decode = Decode, Unpack = Decode, Encode = Encode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks);
-            Sixteen.Scaled(Sixteen.Load(blocks[2..]).AsSByte(), d, values);
-            Sixteen.Scaled(Sixteen.Load(blocks[18..]).AsSByte(), d, values[16..]);
+            to.Scaled(Sixteen.Load(blocks[2..]).AsSByte(), d, at);
+            to.Scaled(Sixteen.Load(blocks[18..]).AsSByte(), d, at + 16);
         }
     }
 

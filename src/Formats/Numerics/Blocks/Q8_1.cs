@@ -7,15 +7,15 @@ internal static class Q8_1
 {
     private const int Elements = 32, Bytes = 36;
 
-    public static BlockFormat Format { get; } = new(DType.Q8_1, "Q8_1", 9, Elements, Bytes) { Decode = Decode };
+    public static BlockFormat Format { get; } = new(DType.Q8_1, "Q8_1", 9, Elements, Bytes) { Decode = Decode, Unpack = Decode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks);
-            Sixteen.Scaled(Sixteen.Load(blocks[4..]).AsSByte(), d, values);
-            Sixteen.Scaled(Sixteen.Load(blocks[20..]).AsSByte(), d, values[16..]);
+            to.Scaled(Sixteen.Load(blocks[4..]).AsSByte(), d, at);
+            to.Scaled(Sixteen.Load(blocks[20..]).AsSByte(), d, at + 16);
         }
     }
 }

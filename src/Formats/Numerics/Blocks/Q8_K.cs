@@ -8,15 +8,15 @@ internal static class Q8_K
 {
     private const int Elements = 256, Bytes = 292;
 
-    public static BlockFormat Format { get; } = new(DType.Q8_K, "Q8_K", 15, Elements, Bytes) { Decode = Decode };
+    public static BlockFormat Format { get; } = new(DType.Q8_K, "Q8_K", 15, Elements, Bytes) { Decode = Decode, Unpack = Decode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = BinaryPrimitives.ReadSingleLittleEndian(blocks);
             for (int i = 0; i < Elements; i += 16)
-                Sixteen.Scaled(Sixteen.Load(blocks[(4 + i)..]).AsSByte(), d, values[i..]);
+                to.Scaled(Sixteen.Load(blocks[(4 + i)..]).AsSByte(), d, at + i);
         }
     }
 }

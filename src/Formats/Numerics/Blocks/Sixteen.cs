@@ -9,7 +9,15 @@ internal static class Sixteen
 {
     /// <summary>The little-endian fp16 number at the start of <paramref name="at"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Half(ReadOnlySpan<byte> at) => (float)BinaryPrimitives.ReadHalfLittleEndian(at);
+    public static float Half(ReadOnlySpan<byte> at)
+    {
+        int bits = BinaryPrimitives.ReadInt16LittleEndian(at), exponent = bits >> 10 & 31;
+        if (exponent == 31)
+            return (float)BitConverter.Int16BitsToHalf((short)bits);
+        // An integer times a power of two, without branches: subnormal scales are usual.
+        int normal = (exponent + 31) >> 5, whole = (bits & 0x3FF) + (normal << 10);
+        return whole * BitConverter.Int32BitsToSingle((bits & 0x8000) << 16 | (exponent - normal + 103) << 23);
+    }
 
     /// <summary>The sixteen bytes at the start of <paramref name="at"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -8,11 +8,11 @@ internal static class TQ1_0
 {
     private const int Elements = 256, Bytes = 54;
 
-    public static BlockFormat Format { get; } = new(DType.TQ1_0, "TQ1_0", 34, Elements, Bytes) { Decode = Decode };
+    public static BlockFormat Format { get; } = new(DType.TQ1_0, "TQ1_0", 34, Elements, Bytes) { Decode = Decode, Unpack = Decode };
 
-    private static void Decode(ReadOnlySpan<byte> blocks, Span<float> values)
+    private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
-        for (; !blocks.IsEmpty; blocks = blocks[Bytes..], values = values[Elements..])
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
             float d = Sixteen.Half(blocks[52..]);
             for (int part = 0; part < 3; part++)
@@ -22,12 +22,12 @@ internal static class TQ1_0
                 int first = part < 2 ? 16 * part : 160, step = part < 2 ? 32 : 16;
                 for (int digit = 0; digit < 5; digit++)
                 {
-                    Sixteen.Scaled(Digit(b), d, values[(first + step * digit)..]);
+                    to.Scaled(Digit(b), d, at + first + step * digit);
                     b += b + b;
                 }
             }
             Vector128<byte> last = Vector128.Create(BinaryPrimitives.ReadUInt32LittleEndian(blocks[48..])).AsByte();
-            Sixteen.Scaled(Digit(last * Vector128.Create((byte)1, 1, 1, 1, 3, 3, 3, 3, 9, 9, 9, 9, 27, 27, 27, 27)), d, values[240..]);
+            to.Scaled(Digit(last * Vector128.Create((byte)1, 1, 1, 1, 3, 3, 3, 3, 9, 9, 9, 9, 27, 27, 27, 27)), d, at + 240);
         }
     }
 

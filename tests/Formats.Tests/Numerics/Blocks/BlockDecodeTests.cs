@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Numerics.Blocks;
 
@@ -27,6 +29,38 @@ public sealed class BlockDecodeTests
         BlockFormat format = BlockFormats.All.Single(f => f.Name == type);
         float[] values = Decode(format, BlockInputs.RandomBlocks(format, scales));
         Assert.Equal(GgmlGoldens.Read().Decoded(type), GgmlGoldens.Digest(MemoryMarshal.AsBytes<float>(values)));
+    }
+
+    [Fact]
+    public void Every_half_widens_as_the_runtime_widens_it()
+    {
+        Span<byte> bytes = stackalloc byte[2];
+        for (int bits = 0; bits <= ushort.MaxValue; bits++)
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)bits);
+            Assert.Equal(BitConverter.SingleToInt32Bits((float)BitConverter.UInt16BitsToHalf((ushort)bits)), BitConverter.SingleToInt32Bits(Sixteen.Half(bytes)));
+        }
+    }
+
+    [Fact]
+    public void Unpacked_codes_times_scales_less_minima_are_the_decoded_values()
+    {
+        foreach (BlockFormat format in BlockFormats.All.Where(f => f.Unpack is not null))
+        {
+            byte[] blocks = BlockInputs.RandomBlocks(format);
+            float[] values = Decode(format, blocks);
+            int places = values.Length / 16 * UnpackedCodes.Rows;
+            var codes = new Vector128<byte>[places];
+            float[] scales = new float[places], minima = new float[places];
+            format.Unpack!(blocks, new UnpackedCodes(codes, scales, minima));
+            for (int i = 0; i < values.Length; i++)
+            {
+                int place = i / 16 * UnpackedCodes.Rows;
+                float product = codes[place].AsSByte()[i % 16] * scales[place];
+                Assert.Equal(BitConverter.SingleToInt32Bits(values[i]), BitConverter.SingleToInt32Bits(product - minima[place]));
+            }
+        }
+        Assert.All(BlockFormats.All, f => Assert.True(f.Unpack is not null || f.Decode is null || f.DType == DType.NF4, f.Name));
     }
 
     [Fact]

@@ -1,0 +1,207 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Marrow.Formats.Numerics.Blocks;
+
+namespace Marrow.Engine.Cpu;
+
+/// <summary>Sizes of products of few rows with the transpose of a matrix in blocks.</summary>
+internal static class GemmRows
+{
+    /// <summary>From here on decoding to fp32 first costs little beside the product.</summary>
+    public const int Most = 32;
+
+    /// <summary>Values of a row that are unpacked at a time: whole blocks of every type.</summary>
+    public const int Depth = 512;
+
+    /// <summary>Work memory: codes, their scales and minima, and sums, of the rows of B that two vectors hold.</summary>
+    public const nuint ScratchBytes = UnpackedCodes.Rows * (Depth + sizeof(float) * (2 * Depth / 16 + Most));
+
+    /// <summary>Whether a product is one of these.</summary>
+    public static bool Take(in GemmCall call) => call.Rows <= Most && call.B is { Transposed: true, Format: { Unpack: not null } format } && call.K % format.Elements == 0
+        && call.A is { IsBFloat16: false, Transposed: false };
+}
+
+/// <summary>
+/// Products of few rows with the transpose of a matrix in blocks. Rows of it that fill two vectors are unpacked beside each other, a piece that the first-level cache
+/// holds; then four steps along k are turned into lanes at once, each code is multiplied out in registers and used for every row of A. Every element is summed
+/// as <see cref="Gemm"/> does it.
+/// </summary>
+internal static unsafe class GemmRows<L, V>
+    where L : struct, ILanes<V>
+    where V : struct
+{
+    private const int MostAtOnce = 4;
+
+    // Rows of B side by side, and the floats that codes and factors of sixteen columns take.
+    private const int Width = UnpackedCodes.Rows, CodesOf16 = 4 * Width;
+
+    public static void Run(in GemmCall call, int m0, int m1, int n0, int n1, float* scratch)
+    {
+        const int Sixteens = GemmRows.Depth / 16;
+        float* codes = scratch, scales = codes + Sixteens * CodesOf16, minima = scales + Sixteens * Width, sums = minima + Sixteens * Width;
+        // Many types have no minima, and the last rows may be fewer.
+        new Span<float>(scratch, (int)(sums - scratch)).Clear();
+        for (int n = n0; n < n1; n += Width)
+        {
+            int width = Math.Min(Width, n1 - n);
+            for (int k = 0; k < call.K; k += GemmRows.Depth)
+            {
+                int depth = Math.Min(GemmRows.Depth, call.K - k);
+                Unpack(call.B, n, width, k, depth, codes, scales, minima);
+                for (int p = 0, steps; p < depth; p += steps)
+                {
+                    int run = (k + p) % GemmBlock.K;
+                    steps = Math.Min(GemmBlock.K - run, depth - p);
+                    if (run == 0)
+                        new Span<float>(sums, (m1 - m0) * Width).Clear();
+                    for (int m = m0; m < m1; m += MostAtOnce)
+                    {
+                        var multiply = Choose(Math.Min(MostAtOnce, m1 - m));
+                        for (int j = 0; j < width; j += 2 * L.Width)
+                        {
+                            multiply(steps / 16, (float*)call.A.At(m, k + p), call.A.Stride, codes + p / 16 * CodesOf16 + 4 * j, scales + p / 16 * Width + j,
+                                minima + p / 16 * Width + j, sums + (m - m0) * Width + j);
+                        }
+                    }
+                    if (run + steps == GemmBlock.K || k + p + steps == call.K)
+                        Put(in call, m0, m1, n, width, sums, k + p < GemmBlock.K ? call.Beta : 1);
+                }
+            }
+        }
+    }
+
+    /// <summary>Unpacks columns k … k + depth of some rows. Of every sixteen columns the codes of the rows that make a vector come out as four vectors, the i-th with columns 4i … 4i + 3 in each row's lane.</summary>
+    private static void Unpack(GemmOperand b, int first, int count, int k, int depth, float* codes, float* scales, float* minima)
+    {
+        BlockFormat format = b.Format!;
+        int bytes = depth / format.Elements * format.Bytes, places = depth / 16 * Width;
+        nint rowBytes = (nint)(b.Stride / format.Elements) * format.Bytes;
+        byte* row = (byte*)b.Data + first * rowBytes + (nint)(k / format.Elements) * format.Bytes;
+        for (int j = 0; j < count; j++, row += rowBytes)
+        {
+            if (Sse.IsSupported)
+            {
+                // The piece that follows: too short a run for the processor to see it coming.
+                for (int i = 0; i < bytes; i += 64)
+                    Sse.Prefetch0(row + bytes + i);
+            }
+            // Where the row has to lie to be turned into its lane.
+            int lane = j % L.Width, place = j - lane + lane % 4 * (L.Width / 4) + lane / 4;
+            format.Unpack!(new ReadOnlySpan<byte>(row, bytes), new UnpackedCodes(new Span<Vector128<byte>>(codes + 4 * place, places - place),
+                new Span<float>(scales + j, places - j), new Span<float>(minima + j, places - j)));
+        }
+        Turn(codes, depth / 16 * (Width / L.Width));
+    }
+
+    /// <summary>Turns every four vectors: 128-bit parts of rows become lanes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Turn(float* codes, int count)
+    {
+        for (; count != 0; count--, codes += 4 * L.Width)
+        {
+            V r0 = L.Load(codes), r1 = L.Load(codes + L.Width), r2 = L.Load(codes + 2 * L.Width), r3 = L.Load(codes + 3 * L.Width);
+            V low02 = L.UnpackLow(r0, r2), low13 = L.UnpackLow(r1, r3), high02 = L.UnpackHigh(r0, r2), high13 = L.UnpackHigh(r1, r3);
+            L.Store(L.UnpackLow(low02, low13), codes);
+            L.Store(L.UnpackHigh(low02, low13), codes + L.Width);
+            L.Store(L.UnpackLow(high02, high13), codes + 2 * L.Width);
+            L.Store(L.UnpackHigh(high02, high13), codes + 3 * L.Width);
+        }
+    }
+
+    private static delegate*<nint, float*, nint, float*, float*, float*, float*, void> Choose(int rows) => rows switch
+    {
+        1 => &Multiply<GemmTile<L, V>.One>,
+        2 => &Multiply<GemmTile<L, V>.Two>,
+        3 => &Multiply<GemmTile<L, V>.Three>,
+        _ => &Multiply<GemmTile<L, V>.Four>,
+    };
+
+    /// <summary>Adds <paramref name="sixteens"/> · 16 steps along k to the sums, two vectors for each row of A.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void Multiply<TRows>(nint sixteens, float* a, nint rowA, float* codes, float* scales, float* minima, float* sums) where TRows : struct, IConstant
+    {
+        V c00 = L.Load(sums), c01 = L.Load(sums + L.Width), c10 = default, c11 = default, c20 = default, c21 = default, c30 = default, c31 = default;
+        if (TRows.Value > 1)
+            (c10, c11) = (L.Load(sums + Width), L.Load(sums + Width + L.Width));
+        if (TRows.Value > 2)
+            (c20, c21) = (L.Load(sums + 2 * Width), L.Load(sums + 2 * Width + L.Width));
+        if (TRows.Value > 3)
+            (c30, c31) = (L.Load(sums + 3 * Width), L.Load(sums + 3 * Width + L.Width));
+        do
+        {
+            V scale0 = L.Load(scales), scale1 = L.Load(scales + L.Width), minimum0 = L.Load(minima), minimum1 = L.Load(minima + L.Width);
+            for (float* end = a + 16; a != end; a += 4, codes += L.Width)
+            {
+                V p = L.Load(codes), q = L.Load(codes + 4 * L.Width);
+                Step<TRows>(L.FromByte(p, 0), L.FromByte(q, 0), scale0, scale1, minimum0, minimum1, a, rowA, ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31);
+                Step<TRows>(L.FromByte(p, 1), L.FromByte(q, 1), scale0, scale1, minimum0, minimum1, a + 1, rowA, ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31);
+                Step<TRows>(L.FromByte(p, 2), L.FromByte(q, 2), scale0, scale1, minimum0, minimum1, a + 2, rowA, ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31);
+                Step<TRows>(L.FromByte(p, 3), L.FromByte(q, 3), scale0, scale1, minimum0, minimum1, a + 3, rowA, ref c00, ref c01, ref c10, ref c11, ref c20, ref c21, ref c30, ref c31);
+            }
+            codes += CodesOf16 - 4 * L.Width;
+            scales += Width;
+            minima += Width;
+        }
+        while (--sixteens != 0);
+        Store(sums, c00, c01);
+        if (TRows.Value > 1)
+            Store(sums + Width, c10, c11);
+        if (TRows.Value > 2)
+            Store(sums + 2 * Width, c20, c21);
+        if (TRows.Value > 3)
+            Store(sums + 3 * Width, c30, c31);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step<TRows>(V b0, V b1, V scale0, V scale1, V minimum0, V minimum1, float* a, nint rowA,
+        ref V c00, ref V c01, ref V c10, ref V c11, ref V c20, ref V c21, ref V c30, ref V c31) where TRows : struct, IConstant
+    {
+        b0 = L.Subtract(L.Multiply(b0, scale0), minimum0);
+        b1 = L.Subtract(L.Multiply(b1, scale1), minimum1);
+        Add(*a, b0, b1, ref c00, ref c01);
+        if (TRows.Value > 1)
+            Add(a[rowA], b0, b1, ref c10, ref c11);
+        if (TRows.Value > 2)
+            Add(a[2 * rowA], b0, b1, ref c20, ref c21);
+        if (TRows.Value > 3)
+            Add(a[3 * rowA], b0, b1, ref c30, ref c31);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(float a, V b0, V b1, ref V c0, ref V c1)
+    {
+        V spread = L.Broadcast(a);
+        c0 = L.MultiplyAdd(spread, b0, c0);
+        c1 = L.MultiplyAdd(spread, b1, c1);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(float* to, V c0, V c1)
+    {
+        L.Store(c0, to);
+        L.Store(c1, to + L.Width);
+    }
+
+    /// <summary>C = alpha·sums + beta·C, as the tiles of other products have it.</summary>
+    private static void Put(in GemmCall call, int m0, int m1, int n, int width, float* sums, float beta)
+    {
+        float* edge = stackalloc float[L.Width];
+        V alphas = L.Broadcast(call.Alpha), betas = L.Broadcast(beta);
+        for (int m = m0; m < m1; m++)
+        {
+            float* c = call.C + (nint)m * call.StrideC + n;
+            for (int j = 0; j < width; j += L.Width)
+            {
+                int count = Math.Min(L.Width, width - j);
+                float* to = count < L.Width ? edge : c + j;
+                if (count < L.Width && beta != 0)
+                    new Span<float>(c + j, count).CopyTo(new Span<float>(edge, count));
+                V sum = L.Load(sums + (m - m0) * Width + j);
+                L.Store(beta != 0 ? L.MultiplyAdd(alphas, sum, L.Multiply(betas, L.Load(to))) : L.Multiply(alphas, sum), to);
+                if (count < L.Width)
+                    new Span<float>(edge, count).CopyTo(new Span<float>(c + j, count));
+            }
+        }
+    }
+}

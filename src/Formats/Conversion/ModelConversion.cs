@@ -112,16 +112,18 @@ public static class ModelConversion
         ConversionOptions options = run.Options;
         GgufPlan plan = GgufPlan.Of(path, model, options, run.Warnings);
         run.Plan(plan.Tensors);
-        IReadOnlyList<string> files = [path];
+        IReadOnlyList<string> files = [path], replaced = [];
         AtomicFile.RemoveLeftovers(path);
         if (options.MaxSplitBytes is { } bytes)
         {
-            OutputTarget.RequireParts(path, model.Inputs, options.Overwrite);
+            replaced = OutputTarget.RequireParts(path, model.Inputs, options.Overwrite);
             files = GgufWriter.WriteSplit(path, plan.Values, run.Tensors, bytes);
         }
         else
             GgufWriter.Write(path, plan.Values, run.Tensors);
         run.Finish(files, () => GgufFile.Open(files[0]));
+        // What was split otherwise before, and would be taken for this model by its name.
+        OutputTarget.Remove(replaced.Except(files.Select(Path.GetFullPath)), run.Warnings);
     }
 
     private static void WritePth(string path, SourceModel model, ConversionRun run)

@@ -14,6 +14,9 @@ internal static partial class GgufSplit
     /// <summary>The name of part <paramref name="number"/> (from 0) of <paramref name="count"/>.</summary>
     public static string NameOf(string prefix, int number, int count) => string.Create(CultureInfo.InvariantCulture, $"{prefix}-{number + 1:D5}-of-{count:D5}.gguf");
 
+    /// <summary>What the name of a part begins with, the path before "-00001-of-00002.gguf"; null where the file is not named so.</summary>
+    public static string? PrefixOf(string path) => Pattern().Match(path) is { Success: true } match ? match.Groups[1].Value : null;
+
     /// <summary>Whether a file is named as a part after the first.</summary>
     public static bool IsLater(string path) => Pattern().IsMatch(path) && !path.AsSpan(0, path.LastIndexOf("-of-", StringComparison.Ordinal)).EndsWith("-00001");
 

@@ -22,8 +22,8 @@ public static class InputFile
         {
             if (Directory.Exists(path))
                 throw new ModelFileException("IO001", path, "this is a folder; give the path of a file");
-            // A link's own length is that of its text, so the length of its target is asked for.
-            FileInfo info = File.ResolveLinkTarget(path, returnFinalTarget: true) as FileInfo ?? new FileInfo(path);
+            // A link's own length is that of its text, so the length of its target is asked for. A bare name's link is only followed by its full path.
+            FileInfo info = File.ResolveLinkTarget(Path.GetFullPath(path), returnFinalTarget: true) as FileInfo ?? new FileInfo(path);
             return info.Exists ? info.Length : throw new ModelFileException("IO003", path, "there is no such file; check the path");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -43,6 +43,24 @@ public sealed class InputFileTests : IDisposable
     }
 
     [Fact]
+    public void FollowsLinksThatAreNamedWithoutFolder()
+    {
+        string target = $"target-{Guid.NewGuid():N}", link = $"link-{Guid.NewGuid():N}";
+        File.WriteAllText(target, "content");
+        try
+        {
+            File.CreateSymbolicLink(link, target);
+            Assert.Equal(7, InputFile.LengthOf(link));
+            Assert.Equal("content"u8, InputFile.ReadAll(link));
+        }
+        finally
+        {
+            File.Delete(link);
+            File.Delete(target);
+        }
+    }
+
+    [Fact]
     public void EchoedNamesAreEscapedAndCapped()
     {
         Assert.Equal("a\\u001B[31m\\u202E\\uD800é😀", Echo.Name("a\u001b[31m\u202e\ud800é😀"));

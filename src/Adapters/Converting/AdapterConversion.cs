@@ -1,5 +1,6 @@
 using Marrow.Adapters.Converting.Combining;
 using Marrow.Formats;
+using Marrow.Formats.Conversion;
 
 namespace Marrow.Adapters.Converting;
 
@@ -88,10 +89,6 @@ public static class AdapterConversion
         if (request.Inputs.FirstOrDefault(i => !double.IsFinite(i.Weight)) is { } odd)
             throw new MarrowException("AC001", $"{Echo.Name(odd.Path)}: its weight is {odd.Weight}, but must be a finite number. [AC001]");
         AdapterOutput.Check(request.Target, request.Output, request.Alpha, request.Approximate);
-        string output = Full(request.Output);
-        if (request.Inputs.SelectMany(i => new[] { i.Path, i.Initial ?? i.Path }).Append(request.Model?.Path).FirstOrDefault(p => p is not null && (Full(p) + Path.DirectorySeparatorChar).StartsWith(output + Path.DirectorySeparatorChar, StringComparison.Ordinal)) is { } same)
-            throw new MarrowException("IO007", $"{Echo.Name(same)}: is read and would be written; choose another output. [IO007]");
+        OutputTarget.RequireElsewhere(request.Output, request.Inputs.SelectMany(i => new[] { i.Path, i.Initial, request.Model?.Path }).OfType<string>());
     }
-
-    private static string Full(string path) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
 }

@@ -66,7 +66,7 @@ public sealed class PeftFolder : AdapterFiles
     internal static ModelWeights OpenTensors(string path)
     {
         if (!Directory.Exists(path))
-            throw new ModelFileException("PF001", Echo.Name(path), "there is no such folder or file; give the folder that holds adapter_config.json, or an RWKV-PEFT file");
+            throw new ModelFileException("PF001", Echo.Name(path), "there is no such folder or file; check the path of the adapter");
         if (!File.Exists(System.IO.Path.Combine(path, PeftConfig.FileName)))
             throw new ModelFileException("PF001", path, $"holds no {PeftConfig.FileName}"
                 + (File.Exists(System.IO.Path.Combine(path, "config.json")) ? "; this is a model's folder, give an adapter's" : "; give a PEFT adapter's folder"));

@@ -4,17 +4,27 @@ using Marrow.Formats.Safetensors;
 
 namespace Marrow.Formats.Conversion;
 
-/// <summary>Checks where a model is about to be written: never over what it is made of, and over nothing else that the user did not mean.</summary>
-internal static class OutputTarget
+/// <summary>Checks where something is about to be written: never over what it is made of, and over nothing else that the user did not mean.</summary>
+public static class OutputTarget
 {
-    /// <summary>Checks the target.</summary>
-    /// <exception cref="MarrowException">IO007 it is one of the inputs, or a folder that holds one; IO009 something is there that may not be replaced.</exception>
-    public static void Require(string path, ModelKind kind, IEnumerable<string> inputs, bool overwrite)
+    /// <summary>Checks that what is written takes nothing from what is read, through links too.</summary>
+    /// <param name="path">The file or folder to write.</param>
+    /// <param name="inputs">The files and folders that are read.</param>
+    /// <exception cref="MarrowException">IO007 the target is one of the inputs, or a folder that holds one.</exception>
+    public static void RequireElsewhere(string path, IEnumerable<string> inputs)
     {
+        ArgumentNullException.ThrowIfNull(inputs);
         string real = RealPath(path);
         foreach (string input in inputs)
             if (IsWithin(RealPath(input), real))
-                throw new MarrowException("IO007", $"{path}: is {(Same(RealPath(input), real) ? "" : $"where {input} lies, ")}what the model is read from; write it elsewhere [IO007]");
+                throw new MarrowException("IO007", $"{Echo.Name(path, 300)}: is {(Same(RealPath(input), real) ? "read too, and would be replaced" : $"where {Echo.Name(input, 300)} lies, which is read")}; write it elsewhere [IO007]");
+    }
+
+    /// <summary>Checks a model's target.</summary>
+    /// <exception cref="MarrowException">IO007 it is one of the inputs, or a folder that holds one; IO009 something is there that may not be replaced.</exception>
+    internal static void Require(string path, ModelKind kind, IEnumerable<string> inputs, bool overwrite)
+    {
+        RequireElsewhere(path, inputs);
         if (kind != ModelKind.HuggingFace)
         {
             if (Directory.Exists(path))

@@ -59,7 +59,7 @@ internal sealed class GgufHeader
         if (!"GGUF"u8.StartsWith(start))
             throw new ModelFileException("GG001", _input.Path, OldFormat(start) is { } old
                 ? $"this is a file in the old {old} format, which came before GGUF; convert the original model anew"
-                : "this is not a GGUF file: it does not begin with \"GGUF\"; give a .gguf file, or leave the kind to its content");
+                : "this is not a GGUF file: it does not begin with \"GGUF\"; it is damaged, or of another kind: check where it came from");
         uint version = _input.UInt32("the version");
         if (version is not (2 or 3))
             throw new ModelFileException("GG002", _input.Path, (version & 0xFFFF) == 0 && version != 0

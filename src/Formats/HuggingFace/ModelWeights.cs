@@ -42,22 +42,24 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
 
     private const string Remedy = "fetch them from where the model came from";
 
-    /// <summary>Opens a weight file by its ending.</summary>
+    /// <summary>Opens a weight file by what it begins with; its ending counts where that says nothing, as in a damaged file.</summary>
     /// <exception cref="ModelFileException">HF013 a kind of file that is not read; otherwise as the reader of its kind.</exception>
     public static ModelWeights OfFile(string path)
     {
-        switch (Path.GetExtension(path).ToLowerInvariant())
+        string kind = GgufFile.IsGguf(path) ? ".gguf" : RwkvCppFile.IsPresent(path) ? "rwkv.cpp" : PthFile.IsPth(path) ? ".pth" : SafetensorsFile.IsSafetensors(path) ? ".safetensors"
+            : Path.GetExtension(path).ToLowerInvariant();
+        switch (kind)
         {
             case ".safetensors":
                 SafetensorsFile file = SafetensorsFile.Open(path);
                 return new ModelWeights(file, [path], file.Warnings);
-            case not (".pth" or ".pt" or ".gguf") when RwkvCppFile.IsPresent(path):
+            case "rwkv.cpp":
                 RwkvCppFile converted = RwkvCppFile.Open(path);
                 return new ModelWeights(RwkvCppTensors.Official(converted), [path], []);
             case ".pth" or ".pt" or ".bin":
                 PthFile checkpoint = PthFile.Open(path);
                 return new ModelWeights(checkpoint, [path], checkpoint.Warnings);
-            case var ending when ending == ".gguf" || GgufFile.IsGguf(path):
+            case ".gguf":
                 GgufFile gguf = GgufFile.Open(path);
                 return new ModelWeights(gguf, gguf.Files, gguf.Warnings) { Gguf = gguf };
             default:
@@ -85,15 +87,26 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
     }
 
     /// <summary>Whether what a folder's weights are read from is a GGUF file.</summary>
-    public static bool IsGguf(string folder) => !SafetensorsFolder.IsPresent(folder) && FilesOf(folder) is [var only] && only.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase);
+    public static bool IsGguf(string folder) => !SafetensorsFolder.IsPresent(folder) && FilesOf(folder) is [var only] && GgufFile.IsGguf(only);
 
     /// <summary>Whether a folder holds any weight file.</summary>
     public static bool ArePresent(string folder) => SafetensorsFolder.IsPresent(folder) || FilesOf(folder).Count > 0;
 
     /// <summary>The weight files that lie in a folder, sorted by name; of split GGUF files the first.</summary>
-    public static IReadOnlyList<string> FilesOf(string folder) =>
-    [
-        .. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors" or ".pth" or ".pt" or ".gguf" || Path.GetFileName(f) == "pytorch_model.bin")
-            .Where(f => !GgufSplit.IsLater(f)).Order(StringComparer.Ordinal),
-    ];
+    /// <exception cref="ModelFileException">IO003 the folder cannot be read.</exception>
+    public static IReadOnlyList<string> FilesOf(string folder)
+    {
+        try
+        {
+            return
+            [
+                .. Directory.EnumerateFiles(folder).Where(f => Path.GetExtension(f).ToLowerInvariant() is ".safetensors" or ".pth" or ".pt" or ".gguf" || Path.GetFileName(f) == "pytorch_model.bin")
+                    .Where(f => !GgufSplit.IsLater(f)).Order(StringComparer.Ordinal),
+            ];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelFileException("IO003", folder, $"the folder cannot be read: {e.Message} Check that you may read it", e);
+        }
+    }
 }

@@ -34,6 +34,18 @@ public sealed class SafetensorsFile : ITensorSource
     /// <summary>What was odd but allowed, one sentence each; empty for most files.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
+    /// <summary>Whether a file begins like one: a header's length that the file has room for, and the header's brace.</summary>
+    /// <exception cref="ModelFileException">IO001 … IO005 it cannot be read.</exception>
+    public static bool IsSafetensors(string path)
+    {
+        using SafeFileHandle handle = InputFile.Open(path, out long length);
+        if (length <= SafetensorsHeader.LengthBytes)
+            return false;
+        Span<byte> start = stackalloc byte[SafetensorsHeader.LengthBytes + 1];
+        InputFile.ReadExactly(handle, path, 0, start);
+        return start[^1] == '{' && BinaryPrimitives.ReadUInt64LittleEndian(start) <= (ulong)(length - SafetensorsHeader.LengthBytes);
+    }
+
     /// <summary>Opens a file after every check of spec/formats.md §1.3.</summary>
     /// <exception cref="ModelFileException">ST001 … ST019 the file is not valid; IO001 … IO006 it cannot be read or is another thing.</exception>
     public static SafetensorsFile Open(string path)

@@ -56,9 +56,5 @@ internal static class EvalCommand
         return new CliCommand(command, "marrow eval --model models/llama --adapter runs/first/adapter --data test.jsonl");
     }
 
-    private static void AtLeastOne(Option<int> option) => option.Validators.Add(result =>
-    {
-        if (result.GetValueOrDefault<int>() < 1)
-            result.AddError($"{option.Name} must be at least 1.");
-    });
+    private static void AtLeastOne(Option<int> option) => option.Require(count => count >= 1, $"{option.Name} must be at least 1.");
 }

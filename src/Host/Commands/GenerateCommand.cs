@@ -38,9 +38,8 @@ internal static class GenerateCommand
                 result.AddError("Give one of --prompt, --chat and --tokens.");
             if (result.GetResult(system) is not null && result.GetResult(chat) is null)
                 result.AddError("--system goes with --chat.");
-            if (result.GetValue(seed) < 0)
-                result.AddError("--seed must be at least 0.");
         });
+        seed.Require(value => value >= 0, "--seed must be at least 0.");
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, stopping) =>
         {
             using LoadedModel loaded = LoadedModel.Open(model.Read(parse), context.Get<DeviceOpener>());

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Marrow.Engine;
 using Marrow.Engine.Autograd;
 using Marrow.Formats;
+using Marrow.Formats.Conversion;
 using Marrow.Formats.Safetensors;
 using Marrow.Host.CommandLine;
 using Marrow.Host.Machines;
@@ -22,11 +23,14 @@ internal static class LogitsCommand
         command.Options.Add(to);
         command.SetAction((parse, _) => CommandHost.RunAsync(parse, (context, _) =>
         {
-            using LoadedModel loaded = LoadedModel.Open(model.Read(parse), context.Get<DeviceOpener>());
+            ModelChoice choice = model.Read(parse);
+            string path = parse.GetRequiredValue(to);
+            OutputTarget.RequireElsewhere(path, new[] { choice.Path, choice.Adapter }.OfType<string>());
+            using LoadedModel loaded = LoadedModel.Open(choice, context.Get<DeviceOpener>());
+            OutputTarget.RequireElsewhere(path, [.. loaded.Folder.WeightFiles, .. loaded.Folder.Tokenizer.Present, loaded.Folder.ConfigFile ?? choice.Path]);
             int[] ids = TokenList.Parse(parse.GetRequiredValue(tokens), loaded.Model.VocabularySize);
             using var tape = new Tape(loaded.Device);
             Tensor logits = loaded.Model.Logits(tape, TokenList.Batch(ids));
-            string path = parse.GetRequiredValue(to);
             long[] shape = [ids.Length, loaded.Model.VocabularySize];
             SafetensorsWriter.Write(path, [TensorToWrite.FromFloats("logits", shape, logits.ToArray())]);
             context.Report(new { Out = path, Shape = shape, Device = loaded.Use }, output => output.WriteLine($"{path}: logits [{shape[0]},{shape[1]}] fp32"));

@@ -29,11 +29,7 @@ internal sealed class ModelConverter
     /// <summary>Adds the options to a command.</summary>
     public ModelConverter(Command command)
     {
-        threads.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() < 0)
-                result.AddError("--threads must be at least 0");
-        });
+        threads.Require(count => count is >= 0 and <= 1024, "--threads must be between 0 and 1024.");
         foreach (Option option in Options)
             command.Options.Add(option);
     }
@@ -131,7 +127,7 @@ internal sealed class ModelConverter
 
     private static void Write(TextWriter output, ConversionReport report, double seconds)
     {
-        output.WriteLine($"{Echo.Name(report.Path, 300)}: {report.Tensors.Count} tensors, {Quantity.Bytes(report.Bytes)} in {(report.Files.Count == 1 ? "one file" : $"{report.Files.Count} files")}, {Quantity.Bytes((long)(report.Bytes / Math.Max(seconds, 1e-3)))}/s");
+        output.WriteLine($"{Echo.Name(report.Path, 300)}: {report.Tensors.Count} tensors, {Quantity.Bytes(report.Bytes)} in {(report.Files.Count == 1 ? "one file" : report.Kind == ModelKind.Gguf ? $"{report.Files.Count} files, the first of them {Echo.Name(Path.GetFileName(report.Files[0]))}" : $"{report.Files.Count} files")}, {Quantity.Bytes((long)(report.Bytes / Math.Max(seconds, 1e-3)))}/s");
         WriteTypes(output, report);
         foreach (string warning in report.Warnings)
             output.WriteLine($"  warning: {warning}");

@@ -17,6 +17,6 @@ internal static class OutputEnding
         string ending = Path.GetExtension(path);
         string hint = ending.Length < 3 ? "" : NearNames.Hint(ending, known);
         if (hint.Length > 0 || Foreign.Contains(ending, StringComparer.OrdinalIgnoreCase))
-            throw new MarrowException("CL012", $"{Echo.Name(path, 300)}: {Echo.Quote(ending)} is the ending of no file that is written here{(hint.Length > 0 ? hint : ";")} Choose another name, or name the kind (--to {folder} writes a folder)");
+            throw new MarrowException("CL012", $"{Echo.Name(path, 300)}: {Echo.Quote(ending)} is the ending of no file that is written here{(hint.Length > 0 ? $"{hint} Choose" : "; choose")} another name, or name the kind (--to {folder} writes a folder)");
     }
 }

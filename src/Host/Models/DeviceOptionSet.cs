@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Marrow.Host.CommandLine;
 using Marrow.Host.Machines;
 
 namespace Marrow.Host.Models;
@@ -17,16 +18,8 @@ internal sealed class DeviceOptionSet
 
     private DeviceOptionSet()
     {
-        threads.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int?>() is < 1 or > 1024)
-                result.AddError("--threads must be between 1 and 1024.");
-        });
-        memory.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<double?>() is { } gib && !(gib > 0))
-                result.AddError("--device-memory must be above 0.");
-        });
+        threads.Require(count => count is >= 1 and <= 1024, "--threads must be between 1 and 1024.");
+        memory.Require(gib => gib > 0, "--device-memory must be above 0.");
     }
 
     /// <summary>Adds all of them to a command.</summary>

@@ -98,6 +98,12 @@ public sealed class GgufConversionTests : IDisposable
         // A part is an input as well.
         Assert.Equal("IO007", Assert.ThrowsAny<MarrowException>(() => _files.Convert(first, "split.gguf", new() { MaxSplitBytes = 3000, Overwrite = true })).Code);
         Assert.Equal("IO009", Assert.ThrowsAny<MarrowException>(() => _files.Convert("whole.gguf", "split.gguf", new() { MaxSplitBytes = 3000 })).Code);
+        // What it replaces does not stay beside it under its name.
+        _files.Convert("whole.gguf", "again.gguf");
+        _files.Convert("whole.gguf", "again.gguf", new() { MaxSplitBytes = 3000, Overwrite = true });
+        ConversionReport larger = _files.Convert("whole.gguf", "again.gguf", new() { MaxSplitBytes = 9000, Overwrite = true });
+        Assert.InRange(larger.Files.Count, 2, split.Files.Count - 1);
+        Assert.Equal(larger.Files, Directory.GetFiles(Path.GetDirectoryName(_files["again.gguf"])!, "again*").Order());
         // What all fits into one file is called ".gguf", however the ending was written.
         Assert.Equal("IO007", Assert.ThrowsAny<MarrowException>(() => _files.Convert("whole.gguf", "whole.GGUF", new() { MaxSplitBytes = 1 << 30, Overwrite = true })).Code);
     }

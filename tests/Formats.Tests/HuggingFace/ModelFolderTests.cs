@@ -67,6 +67,24 @@ public sealed class ModelFolderTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public void TheKindOfAFileIsToldByItsContent()
+    {
+        SafetensorsWriter.Write(_folder["weights.gguf"], [TensorToWrite.FromFloats("a", [2], new float[] { 1, 2 })]);
+        using (ModelWeights weights = ModelWeights.OfFile(_folder["weights.gguf"]))
+            Assert.Equal([1f, 2f], weights.Tensors.ReadFloats("a"));
+        Marrow.Formats.PyTorch.PthWriter.Write(_folder["weights.safetensors"], [TensorToWrite.FromFloats("b", [2], new float[] { 3, 4 })]);
+        using (ModelWeights weights = ModelWeights.OfFile(_folder["weights.safetensors"]))
+            Assert.Equal([3f, 4f], weights.Tensors.ReadFloats("b"));
+        Marrow.Formats.Gguf.GgufWriter.Write(_folder["weights.pth"], new("weights.pth"), [TensorToWrite.FromFloats("c", [2], new float[] { 5, 6 })]);
+        using (ModelWeights weights = ModelWeights.OfFile(_folder["weights.pth"]))
+            Assert.Equal([5f, 6f], weights.Tensors.ReadFloats("c"));
+        // What begins as nothing that is known is told of as what its ending says.
+        Refused("GG001", "does not begin with", _folder.Put("x.gguf", "nothing"));
+        Refused("ST001", "x.safetensors", _folder.Put("x.safetensors", "{}"));
+        Assert.Equal("IO003", Assert.Throws<ModelFileException>(() => ModelWeights.FilesOf(_folder["absent"])).Code);
+    }
+
+    [Fact]
     public void ATemporaryLeftByAKillIsNotTakenForWeights()
     {
         _folder.Put("config.json", Tiny.ToJson());

@@ -17,6 +17,12 @@ public class ExitCodeTests
     [InlineData("--model is empty; give a path. See 'marrow tokenize --help'.", "tokenize", "--model", "", "--text", "a")]
     [InlineData("--alpha: 'abc' is not a number. See 'marrow convert --help'.", "convert", "a", "b", "--alpha", "abc")]
     [InlineData("--rank: '1.5' is not a whole number of its range. See 'marrow convert --help'.", "convert", "a", "b", "--rank", "1.5")]
+    [InlineData("--threads: 'x' is not a whole number of its range. See 'marrow convert --help'.", "convert", "a", "b", "--threads", "x")]
+    [InlineData("--threads must be between 0 and 1024. See 'marrow convert --help'.", "convert", "a", "b", "--threads", "99999")]
+    [InlineData("--threads: 'x' is not a whole number of its range. See 'marrow logits --help'.", "logits", "--model", "a", "--out", "b", "--tokens", "1", "--threads", "x")]
+    [InlineData("--device-memory: 'x' is not a number. See 'marrow generate --help'.", "generate", "--model", "a", "--prompt", "b", "--device-memory", "x")]
+    [InlineData("--seed: 'x' is not a whole number of its range. See 'marrow generate --help'.", "generate", "--model", "a", "--prompt", "b", "--seed", "x")]
+    [InlineData("--batch-size: 'x' is not a whole number of its range. See 'marrow eval --help'.", "eval", "--model", "a", "--data", "b", "--batch-size", "x")]
     [InlineData("Argument 'onnx' not recognized. Must be one of: 'hf' 'safetensors' 'gguf' 'pth'", "convert", "a", "b", "--to", "onnx")]
     public void A_wrong_call_exits_with_2_and_says_what_was_meant(string expected, params string[] args)
     {

@@ -95,8 +95,8 @@ public class ConvertTests
     [InlineData("ADAPTER OUT/a --add ADAPTER=much", "CL012", "write path=0.5")]
     [InlineData("ADAPTER OUT/a --approximate --rank 0", "CL012", "must be above 0")]
     [InlineData("MODEL OUT/a --to peft", "CL012", "give the base (--model) and the rank")]
-    [InlineData("MODEL OUT/m.ggfu", "CL012", "did you mean '.gguf'?")]
-    [InlineData("MODEL OUT/m.bin", "CL012", "--to hf writes a folder")]
+    [InlineData("MODEL OUT/m.ggfu", "CL012", "did you mean '.gguf'? Choose another name")]
+    [InlineData("MODEL OUT/m.bin", "CL012", "written here; choose another name, or name the kind (--to hf writes a folder)")]
     [InlineData("ADAPTER OUT/a.safetensor", "CL012", "did you mean '.safetensors'?")]
     [InlineData("MODEL OUT/m.pth", "CV001", "only RWKV models are .pth files")]
     [InlineData("MODEL MODEL --overwrite", "IO007", "write it elsewhere")]
@@ -111,6 +111,19 @@ public class ConvertTests
         string[] args = [.. call.Split(' ').Select(word => word.Replace("MODEL", model, StringComparison.Ordinal).Replace("ADAPTER", adapter, StringComparison.Ordinal).Replace("OUT", folder["out"], StringComparison.Ordinal))];
         MarrowProcess.Refused(["convert", .. args], $"[{code}]", said);
         Assert.False(Directory.Exists(folder["out"]));
+    }
+
+    [Fact]
+    public void Logits_are_never_written_over_what_they_are_made_of()
+    {
+        using var folder = new TemporaryFolder();
+        string model = TinyModel.Write(folder), gguf = folder["m.gguf"];
+        MarrowProcess.Done("convert", model, gguf);
+        byte[] before = File.ReadAllBytes(gguf);
+        File.CreateSymbolicLink(folder["link"], gguf);
+        foreach ((string from, string to) in new[] { (gguf, gguf), (folder["link"], gguf), (gguf, folder["link"]), (model, Path.Combine(model, "model.safetensors")), (model, Path.Combine(model, "config.json")) })
+            MarrowProcess.Refused(["logits", "--model", from, "--tokens", Tokens, "--out", to, "--device", "cpu"], "read too, and would be replaced; write it elsewhere", "[IO007]");
+        Assert.Equal(before, File.ReadAllBytes(gguf));
     }
 
     [Fact]

@@ -63,6 +63,8 @@ internal sealed record GgufPlan(GgufMetadata Values, IReadOnlyList<PlannedTensor
         if (model.Name is { } name)
             values.Set("general.name", name);
         warnings.AddRange(architecture.Losses(model.Config));
+        if (model.LeftOut("GGUF") is { } leftOut)
+            warnings.Add(leftOut);
         if (model.Tokenizer is { } files && (files.Tokenizer ?? files.SentencePiece ?? files.World) is not null)
             warnings.AddRange(GgufTokenizer.Write(files, model.Config.VocabularySize, values, preTokenizer));
         else

@@ -21,12 +21,17 @@ internal static class ModelConfigText
             return config is LlamaConfig made ? (made with { TorchDType = matrices }).ToJson() : null;
         bool? tied = (config as LlamaConfig)?.TiedEmbeddings;
         bool sameTie = tied is null || tied == LlamaConfig.Parse(raw).TiedEmbeddings;
-        if (sameTie && matrices == (config.TorchDType ?? DType.F32))
+        // Of other types (fp8) the text says more than is known here.
+        bool sameType = !matrices.IsFloat() || matrices == (config.TorchDType ?? DType.F32);
+        if (sameTie && sameType)
             return raw;
         JsonObject fields = JsonNode.Parse(raw.TrimStart('\uFEFF'))!.AsObject();
         if (!sameTie)
             fields["tie_word_embeddings"] = tied;
-        fields[fields.ContainsKey("dtype") && !fields.ContainsKey("torch_dtype") ? "dtype" : "torch_dtype"] = NameOf(matrices);
+        // Newer programs read "dtype", older ones "torch_dtype"; a text may have both.
+        if (!sameType)
+            foreach (string key in ((string[])["torch_dtype", "dtype"]).Where(fields.ContainsKey).DefaultIfEmpty("torch_dtype").ToArray())
+                fields[key] = NameOf(matrices);
         return fields.ToJsonString(Indented) + "\n";
     }
 

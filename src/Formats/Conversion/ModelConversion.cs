@@ -55,8 +55,8 @@ public static class ModelConversion
         var rwkv = model.Config as RwkvConfig;
         // Hugging Face has its own names for RWKV; a model that has none yet gets those of flash-linear-attention.
         RwkvNaming? naming = rwkv?.Naming ?? (rwkv is not null && !options.KeepNames ? NewNaming(path, rwkv) : null);
-        if (naming == RwkvNaming.Fla7 && model.Tensors.Tensors.Keys.Where(model.Config.IsDerived).Order(StringComparer.Ordinal).ToArray() is [_, ..] unused)
-            run.Warnings.Add($"{string.Join(", ", unused)} are left out: no computation reads them, and Hugging Face's form of RWKV-7 has no place for them");
+        if (naming == RwkvNaming.Fla7 && model.LeftOut("Hugging Face's form of RWKV-7") is { } leftOut)
+            run.Warnings.Add(leftOut);
         run.Plan(PlainPlan.Of(model, options.StoreAs, naming));
         string? config = rwkv is { RawJson: null } && naming is not null ? ModelConfigText.Fla7(rwkv, run.MatrixType) : ModelConfigText.For(model.Config, run.MatrixType);
         AtomicFolder.Write(path, folder =>
@@ -64,8 +64,8 @@ public static class ModelConversion
             if (config is not null)
                 AtomicFile.WriteText(Path.Combine(folder, "config.json"), config);
             foreach (string file in (model.Tokenizer?.Present ?? []).Prepend(model.GenerationFile).OfType<string>())
-                File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
-            if (model.GgufValues is { } values && values.Has(TokenizerKeys.Model))
+                AtomicFile.WriteBytes(Path.Combine(folder, Path.GetFileName(file)), InputFile.ReadAll(file));
+            if (model.GgufValues is { } values && GgufTokenizer.IsPresent(values))
                 GgufTokenizer.WriteFiles(values, folder);
             SafetensorsWriter.WriteModel(folder, run.Tensors, options.MaxShardBytes);
             run.Check(path, () => SafetensorsFolder.Open(folder));
@@ -134,7 +134,7 @@ public static class ModelConversion
 
     private static void WarnOfTokenizer(string path, SourceModel model, ConversionRun run)
     {
-        if (model.Config is RwkvConfig && (model.Tokenizer?.Present.Any() == true || model.GgufValues?.Has(TokenizerKeys.Model) == true))
+        if (model.Config is RwkvConfig && (model.Tokenizer?.Present.Any() == true || (model.GgufValues is { } values && GgufTokenizer.IsPresent(values))))
             run.Warnings.Add($"{Path.GetFileName(path)} holds the weights alone: the tokenizer stays behind; keep its files beside it");
     }
 }

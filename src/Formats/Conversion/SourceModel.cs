@@ -41,7 +41,7 @@ public sealed record SourceModel(ITensorSource Tensors, ModelConfig Config)
         ArgumentNullException.ThrowIfNull(folder);
         string generation = Path.Combine(folder.Directory, "generation_config.json");
         // A GGUF file has its tokenizer inside; what lies beside it may be another's.
-        bool whole = folder.Gguf?.Values.Has(TokenizerKeys.Model) == true;
+        bool whole = folder.Gguf is { } file && GgufTokenizer.IsPresent(file.Values);
         return new SourceModel(folder.Tensors, folder.Config)
         {
             Tokenizer = whole ? null : folder.Tokenizer,
@@ -53,6 +53,10 @@ public sealed record SourceModel(ITensorSource Tensors, ModelConfig Config)
             Inputs = [folder.Path, .. folder.WeightFiles],
         };
     }
+
+    /// <summary>Names the tensors that nothing computes with, for a kind that has no place for them; null where there are none.</summary>
+    internal string? LeftOut(string kind) => Tensors.Tensors.Keys.Where(Config.IsDerived).Order(StringComparer.Ordinal).ToArray() is not [_, ..] names ? null
+        : $"{string.Join(", ", names.Take(3).Select(n => Echo.Name(n)))}{(names.Length > 3 ? $" and {names.Length - 3} more" : "")} {(names.Length > 1 ? "are" : "is")} left out: no computation reads {(names.Length > 1 ? "them" : "it")}, and {kind} has no place for {(names.Length > 1 ? "them" : "it")}";
 
     /// <summary>The type that a tensor keeps.</summary>
     internal DType StoredType(TensorInfo tensor) => StoredTypes?.TryGetValue(tensor.Name, out DType type) == true ? type : tensor.DType;

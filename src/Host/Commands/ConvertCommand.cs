@@ -19,7 +19,7 @@ internal static class ConvertCommand
         {
             Description = $"Kind of OUT, which otherwise follows from its name: {string.Join(", ", ModelConverter.Kinds)} for models, {string.Join(", ", adapters)} for adapters", HelpName = "kind",
         };
-        var overwrite = new Option<bool>("--overwrite") { Description = "Replace OUT where it exists" };
+        var overwrite = new Option<bool>("--overwrite") { Description = "Replace OUT where it exists, of a split model every part" };
         kind.AcceptOnlyFromAmong([.. ModelConverter.Kinds, .. adapters]);
         var command = new Command("convert", "Convert a model or an adapter into another kind of file") { from, to, kind, overwrite };
         var models = new ModelConverter(command);
@@ -30,7 +30,7 @@ internal static class ConvertCommand
             string? wanted = parse.GetValue(kind);
             bool isAdapter = AdapterKinds.IsAdapter(source), toAdapter = wanted is null ? isAdapter : adapters.Contains(wanted);
             // What is given and would be passed over is a mistake.
-            if ((toAdapter ? models.Options : changes.Options).FirstOrDefault(o => parse.GetResult(o) is { Implicit: false }) is { } idle)
+            if (parse.FirstGiven(toAdapter ? models.Options : changes.Options) is { } idle)
                 throw new MarrowException("CL010", $"{idle.Name} is about {(toAdapter ? "models" : "adapters")}, and {Echo.Name(target, 300)} is to be {(toAdapter ? "an adapter" : "a model")}; leave it out");
             if (isAdapter && !toAdapter)
                 throw new MarrowException("CL011", $"{Echo.Name(source, 300)} is an adapter, which alone is no model; merge it into its base: marrow merge --model BASE --adapter {Echo.Name(source, 300)} --out {Echo.Name(target, 300)}");

@@ -96,29 +96,28 @@ internal sealed class AdapterConverter
     /// <summary>What is given and would be passed over is a mistake.</summary>
     private void RefuseIdle(ParseResult parse)
     {
-        bool Given(Option option) => parse.GetResult(option) is { Implicit: false };
-        bool approximates = parse.GetValue(approximate), combines = Given(add);
-        if (Given(others))
+        bool approximates = parse.GetValue(approximate), combines = parse.Gives(add);
+        if (parse.Gives(others))
             throw new MarrowException("CL010", $"{others.Name} is about tuned models, and IN is an adapter; leave it out");
-        if (!combines && new Option[] { combine, density, signs, seed }.FirstOrDefault(Given) is { } several)
+        if (!combines && parse.FirstGiven(combine, density, signs, seed) is { } several)
             throw new MarrowException("CL012", $"{several.Name} is about several adapters; name another (--add path=0.5), or leave it out");
         string way = parse.GetValue(combine)!;
-        if (Given(signs) && !way.Contains("ties", StringComparison.Ordinal))
+        if (parse.Gives(signs) && !way.Contains("ties", StringComparison.Ordinal))
             throw new MarrowException("CL012", $"{signs.Name} is about --combine ties and its kin, and {way} elects no signs; leave it out");
-        if (Given(seed) && !way.StartsWith("dare", StringComparison.Ordinal))
+        if (parse.Gives(seed) && !way.StartsWith("dare", StringComparison.Ordinal))
             throw new MarrowException("CL012", $"{seed.Name} is about the draws of --combine dare_linear and dare_ties, and {way} draws nothing; leave it out");
-        if (!approximates && Given(allowError))
+        if (!approximates && parse.Gives(allowError))
             throw new MarrowException("CL012", $"{allowError.Name} is about --approximate; give both, or leave it out");
-        if (!approximates && Given(rank) && !(combines && way.EndsWith("svd", StringComparison.Ordinal)))
+        if (!approximates && parse.Gives(rank) && !(combines && way.EndsWith("svd", StringComparison.Ordinal)))
             throw new MarrowException("CL012", $"{rank.Name} is that of --approximate, or of a --combine that ends in svd; give one of these, or leave it out");
     }
 
     private AdapterConversionReport Extract(ParseResult parse, string source, string target, AdapterKind kind, ModelFolder? folder, int? most, CancellationToken stopping)
     {
-        if (folder is null || most is null)
+        if (folder is null || most is null || !parse.GetValue(approximate))
             throw new MarrowException("CL012", $"{Echo.Name(source, 300)} is a model, whose change against its base can become an adapter: give the base (--model) and the rank (--approximate --rank 32)");
         // Nothing else of this command means anything here.
-        if (new Option[] { alpha, init, add, weight, combine, density, signs, seed, asLora }.FirstOrDefault(o => parse.GetResult(o) is { Implicit: false }) is { } idle)
+        if (parse.FirstGiven(alpha, init, add, weight, combine, density, signs, seed, asLora) is { } idle)
             throw new MarrowException("CL010", $"{idle.Name} is about adapters, and {Echo.Name(source, 300)} is a model; leave it out");
         using ModelFolder tuned = ModelFolder.Open(source);
         return AdapterExtraction.Run(new AdapterExtractionRequest

@@ -38,9 +38,10 @@ internal sealed class ModelConverter
     public IReadOnlyList<Option> Options => [storeAs, requantize, shard, pre, verify, threads];
 
     /// <summary>Converts.</summary>
-    /// <exception cref="MarrowException">As <see cref="ModelFolder.Open"/> and <see cref="ModelConversion.Write"/>; CL008, CL009 an option's value.</exception>
+    /// <exception cref="MarrowException">As <see cref="ModelFolder.Open"/> and <see cref="ModelConversion.Write"/>; CL008, CL009 an option's value; CL012 an option that means nothing here.</exception>
     public void Run(ParseResult parse, CommandContext context, string source, string target, ModelKind kind, bool overwrite, CancellationToken stopping)
     {
+        RefuseIdle(parse, kind);
         TimeProvider time = context.Get<TimeProvider>();
         long? most = parse.GetValue(shard) is { } size ? Size(size) : null;
         ConversionOptions options = Types(kind, parse.GetValue(storeAs)) with
@@ -55,6 +56,8 @@ internal sealed class ModelConverter
             Cancellation = stopping,
         };
         using ModelFolder folder = ModelFolder.Open(source);
+        if (parse.Gives(pre) && folder.Gguf is not null)
+            throw new MarrowException("CL012", $"{pre.Name} names what tokenizer.json has no name for, and {Echo.Name(source, 300)} is a GGUF file, whose tokenizer is copied; leave it out");
         long started = time.GetTimestamp();
         ConversionReport report;
         using (var display = new TransferDisplay(context.Errors, time, !Console.IsErrorRedirected && ReferenceEquals(context.Errors, Console.Error)))
@@ -73,6 +76,17 @@ internal sealed class ModelConverter
             Tensors = Tensors(report),
             report.Warnings,
         }, output => Write(output, report, seconds));
+    }
+
+    /// <summary>What is given and would be passed over is a mistake.</summary>
+    private void RefuseIdle(ParseResult parse, ModelKind kind)
+    {
+        if (kind != ModelKind.Gguf && parse.FirstGiven(pre, requantize) is { } quantised)
+            throw new MarrowException("CL012", $"{quantised.Name} is about GGUF files, and OUT is of the kind {Kinds[(int)kind]}; leave it out");
+        if (kind is ModelKind.Safetensors or ModelKind.Pth && parse.Gives(shard))
+            throw new MarrowException("CL012", $"{shard.Name} is about folders and GGUF files, and a model of the kind {Kinds[(int)kind]} is one file; leave it out, or write one of these");
+        if (parse.Gives(requantize) && !parse.Gives(storeAs))
+            throw new MarrowException("CL012", $"{requantize.Name} is about {storeAs.Name}, without which every tensor keeps its type; give both, or leave it out");
     }
 
     /// <summary>The kind that OUT's name means.</summary>

@@ -175,6 +175,37 @@ public sealed class GgufConversionTests : IDisposable
         Assert.Contains(_files.Convert("in/model.pth", "mute.gguf").Warnings, w => w.Contains("no tokenizer", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("none")]
+    [InlineData("no_vocab")]
+    public void AFileThatSaysItHasNoTokenizerHasNone(string said)
+    {
+        TinyModels.Llama(_files["in"], 5, DType.BF16);
+        _files.Convert("in", "whole.gguf");
+        Directory.CreateDirectory(_files["bare"]);
+        using (GgufFile file = GgufFile.Open(_files["whole.gguf"]))
+        {
+            file.Values.Set("tokenizer.ggml.model", said);
+            GgufWriter.Write(_files["bare/m.gguf"], file.Values, [.. file.Tensors.Keys.Select(n => TensorToWrite.Copy(file, n))]);
+        }
+        _files.Convert("bare/m.gguf", "out");
+        Assert.Equal(["config.json", "model.safetensors"], Directory.GetFiles(_files["out"]).Select(Path.GetFileName).Order());
+        // What lies beside it is its own then.
+        File.WriteAllText(_files["bare/tokenizer.json"], "{}");
+        Assert.Contains(_files.Convert("bare/m.gguf", "with").Files, f => Path.GetFileName(f) == "tokenizer.json");
+    }
+
+    [Fact]
+    public void WhatNothingComputesWithIsLeftOutByName()
+    {
+        TinyModels.Llama(_files["in"], 5, DType.BF16, tied: true);
+        using ModelFolder model = ModelFolder.Open(_files["in"]);
+        using MemoryTensors tensors = MemoryTensors.Of(model.Tensors.Tensors.Keys.Select(n => TensorToWrite.Copy(model.Tensors, n)).Append(TensorToWrite.Copy(model.Tensors, "model.embed_tokens.weight", "lm_head.weight")));
+        ConversionReport report = ModelConversion.Write(_files["out.gguf"], ModelKind.Gguf, SourceModel.Of(model) with { Tensors = tensors });
+        Assert.Contains("lm_head.weight is left out: no computation reads it, and GGUF has no place for it", report.Warnings);
+        Assert.DoesNotContain(_files.Convert("in", "plain.gguf").Warnings, w => w.Contains("left out", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void ADamagedModelIsNotQuantised()
     {

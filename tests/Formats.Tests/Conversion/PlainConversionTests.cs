@@ -90,6 +90,51 @@ public sealed class PlainConversionTests : IDisposable
     }
 
     [Theory]
+    [InlineData("""{"dtype": "float32", "torch_dtype": "float32",""", """
+          "dtype": "bfloat16",
+          "torch_dtype": "bfloat16",
+        """)]
+    [InlineData("""{"dtype": "float32",""", """
+          "dtype": "bfloat16",
+        """)]
+    [InlineData("{", """
+          "torch_dtype": "bfloat16"
+        """)]
+    public void EveryKeyOfTheTypeInTheConfigurationIsSet(string start, string expected)
+    {
+        TinyModels.Llama(_folder["in"], 4, DType.F32);
+        string config = File.ReadAllText(_folder["in/config.json"]).Replace("""
+              "torch_dtype": "float32",
+
+            """, "", StringComparison.Ordinal);
+        Assert.DoesNotContain("dtype", config, StringComparison.Ordinal);
+        File.WriteAllText(_folder["in/config.json"], start + config.TrimStart()[1..]);
+        _folder.Convert("in", "out", new() { StoreAs = DType.BF16 });
+        string written = File.ReadAllText(_folder["out/config.json"]);
+        Assert.Contains(expected, written, StringComparison.Ordinal);
+        Assert.DoesNotContain("float32", written, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ReadOnlyFilesBesideTheWeightsAreCopiedAndStandInsRefused()
+    {
+        TinyModels.Llama(_folder["in"], 4, DType.F32);
+        PutSideFiles("in");
+        File.SetAttributes(_folder["in/tokenizer.json"], FileAttributes.ReadOnly);
+        try
+        {
+            _folder.Convert("in", "out");
+            Assert.False(File.GetAttributes(_folder["out/tokenizer.json"]).HasFlag(FileAttributes.ReadOnly));
+        }
+        finally
+        {
+            File.SetAttributes(_folder["in/tokenizer.json"], FileAttributes.Normal);
+        }
+        File.WriteAllText(_folder["in/tokenizer.json"], "version https://git-lfs.github.com/spec/v1\n");
+        Assert.Contains("git lfs pull", _folder.Refused("IO004", "in", "again"), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(DType.F8E4M3)]
     [InlineData(DType.F8E5M2)]
     [InlineData(DType.F8E8M0)]

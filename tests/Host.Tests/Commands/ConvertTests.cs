@@ -51,6 +51,7 @@ public class ConvertTests
         MarrowProcess.Done("convert", q8, folder["hf"], "--store-as", "fp32");
         MarrowProcess.Done("convert", q8, folder["copy.gguf"]);
         Assert.Equal(File.ReadAllBytes(q8), File.ReadAllBytes(folder["copy.gguf"]));
+        MarrowProcess.Refused(["convert", q8, folder["pre.gguf"], "--pre", "llama-bpe"], "whose tokenizer is copied", "[CL012]");
         Assert.Equal(Logits(folder, folder["hf"]), Logits(folder, q8, "--dtype", "fp32"));
     }
 
@@ -81,6 +82,10 @@ public class ConvertTests
     [InlineData("MODEL OUT/m.gguf --store-as iq2_xs", "GG026", "not written here")]
     [InlineData("MODEL OUT/m --shard-size 5TB", "CL009", "write it as in 5GB, 500MB or 4GiB")]
     [InlineData("MODEL OUT/m --shard-size 0", "CL009", "'0' is not a size")]
+    [InlineData("MODEL OUT/m.safetensors --shard-size 1GB", "CL012", "is one file")]
+    [InlineData("MODEL OUT/m --pre llama-bpe", "CL012", "--pre is about GGUF files")]
+    [InlineData("MODEL OUT/m --store-as bf16 --requantize", "CL012", "--requantize is about GGUF files")]
+    [InlineData("MODEL OUT/m.gguf --requantize", "CL012", "--requantize is about --store-as")]
     [InlineData("MODEL OUT/m --rank 3", "CL010", "--rank is about adapters")]
     [InlineData("ADAPTER OUT/a --store-as bf16", "CL010", "--store-as is about models")]
     [InlineData("ADAPTER OUT/a --others skip", "CL010", "--others is about tuned models")]
@@ -95,6 +100,7 @@ public class ConvertTests
     [InlineData("ADAPTER OUT/a --add ADAPTER=much", "CL012", "write path=0.5")]
     [InlineData("ADAPTER OUT/a --approximate --rank 0", "CL012", "must be above 0")]
     [InlineData("MODEL OUT/a --to peft", "CL012", "give the base (--model) and the rank")]
+    [InlineData("MODEL OUT/a --to peft --model MODEL --rank 4", "CL012", "--approximate")]
     [InlineData("MODEL OUT/m.ggfu", "CL012", "did you mean '.gguf'? Choose another name")]
     [InlineData("MODEL OUT/m.bin", "CL012", "written here; choose another name, or name the kind (--to hf writes a folder)")]
     [InlineData("ADAPTER OUT/a.safetensor", "CL012", "did you mean '.safetensors'?")]

@@ -10,7 +10,7 @@ internal sealed record InspectionProblem(string Code, string Message);
 
 /// <summary>One tensor of a file.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Dtype">Its stored type, as safetensors names it.</param>
+/// <param name="Dtype">Its stored type.</param>
 /// <param name="Shape">Its dimensions, slowest first.</param>
 /// <param name="Bytes">Its stored size.</param>
 /// <param name="Values">What its values are like, where they were read.</param>

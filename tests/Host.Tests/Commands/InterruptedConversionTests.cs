@@ -28,7 +28,9 @@ public class InterruptedConversionTests
         using MarrowProcess victim = Started(folder, name, options, signs);
         victim.Interrupt();
         MarrowProcess.Result result = victim.Wait();
-        Assert.Equal((130, "", "marrow: cancelled\n"), (result.ExitCode, result.Output, result.Errors));
+        // A busy machine gets as far as to tell how far it is.
+        string said = string.Concat(result.Errors.Split('\n').Where(line => !line.EndsWith(" left", StringComparison.Ordinal)));
+        Assert.Equal((130, "", "marrow: cancelled"), (result.ExitCode, result.Output, said));
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder["out"]));
     }
 

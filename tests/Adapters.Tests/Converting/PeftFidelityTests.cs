@@ -93,6 +93,25 @@ public sealed class PeftFidelityTests : IDisposable
         Assert.Equal(logits, _fixture.Logits("lora"));
     }
 
+    [Theory]
+    [InlineData("\"target_modules\":[\"v_proj\"]", true)]
+    [InlineData("\"target_modules\":\".*k_proj\"", true)]
+    [InlineData("\"target_modules\":[\"q_proj\"],\"layers_to_transform\":0", true)]
+    [InlineData("\"target_modules\":[\"q_proj\"],\"exclude_modules\":[\"layers.1.self_attn.q_proj\"]", true)]
+    [InlineData("\"target_modules\":[\"q_proj\"],\"modules_to_save\":[\"q_proj\"]", true)]
+    [InlineData("\"target_modules\":\"(?P<any>.*)_proj\"", null)]
+    [InlineData("\"target_modules\":\".*(q|k)_proj\"", false)]
+    [InlineData("\"target_modules\":[\"q_proj\"],\"layers_to_transform\":[1]", false)]
+    [InlineData("\"target_modules\":\"all-linear\"", false)]
+    [InlineData("\"r\":2", false)]
+    public void Factors_that_peft_would_pass_over_are_told(string settings, bool? passedOver)
+    {
+        Put($$"""{"peft_type":"LORA","lora_alpha":4,{{settings}}{{(settings.Contains("\"r\"", StringComparison.Ordinal) ? "" : ",\"r\":2")}}}""", Lora());
+        IReadOnlyList<string> warnings = _fixture.Convert("p", "q", "peft").Warnings;
+        Assert.Equal(passedOver == true, warnings.Any(w => w.Contains("PEFT passes over them", StringComparison.Ordinal)));
+        Assert.Equal(passedOver is null, warnings.Any(w => w.Contains("is not known", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public void Folders_from_before_safetensors_are_read()
     {

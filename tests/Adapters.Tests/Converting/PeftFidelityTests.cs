@@ -142,6 +142,34 @@ public sealed class PeftFidelityTests : IDisposable
         Assert.Equal([4, 24], after.Tensors[Module + ".lora_A.weight"].Shape);
     }
 
+    [Fact]
+    public void The_way_out_is_one_that_works()
+    {
+        // marrow merge computes with none of these.
+        void Way(string code, string config, params (string, long[])[] tensors)
+        {
+            Put(config, tensors);
+            string message = _fixture.Refused("p", "x.safetensors", "kohya", code).Message;
+            Assert.Contains("with PEFT", message, StringComparison.Ordinal);
+            Assert.DoesNotContain("marrow merge", message, StringComparison.Ordinal);
+            Assert.ThrowsAny<MarrowException>(() => _fixture.Logits("p"));
+        }
+        Way("AC004", """{"peft_type":"LORA","r":2,"lora_bias":true,"target_modules":["q_proj"]}""", [.. Lora(), (Module + ".lora_B.bias", [12])]);
+        Way("AC004", """{"peft_type":"LORA","r":2,"target_modules":["embed_tokens"]}""", (Embedding + ".lora_embedding_A", [2, 31]), (Embedding + ".lora_embedding_B", [24, 2]));
+        Way("AC005", """{"peft_type":"LORA","r":2,"bias":"lora_only","target_modules":["q_proj"]}""", [.. Lora(), (Module + ".base_layer.bias", [12])]);
+    }
+
+    [Fact]
+    public void A_weight_multiplies_the_bias_of_lora_too()
+    {
+        Put("""{"peft_type":"LORA","r":2,"lora_alpha":4,"lora_bias":true,"target_modules":["q_proj"]}""", [.. Lora(), (Module + ".lora_B.bias", [12])]);
+        _fixture.Convert("p", "q", "peft", r => r with { Inputs = [r.Inputs[0] with { Weight = -0.5 }], Alpha = 2 });
+        using SafetensorsFile before = SafetensorsFile.Open(_fixture.Folder["p", PeftFolder.TensorFile]), after = SafetensorsFile.Open(_fixture.Folder["q", PeftFolder.TensorFile]);
+        // An alpha of 4·(−½) is now one of 2.
+        Assert.Equal(before.ReadFloats(Module + ".lora_B.bias").Select(v => -v), after.ReadFloats(Module + ".lora_B.bias"));
+        Assert.Contains("with a bias", _fixture.Refused("p", "x", "peft", "AC011", r => r with { Inputs = [.. r.Inputs, .. r.Inputs] }).Message, StringComparison.Ordinal);
+    }
+
     private static (string, long[])[] Lora() => [(Module + ".lora_A.weight", [2, 24]), (Module + ".lora_B.weight", [12, 2])];
 
     private JsonElement Config(string name) => JsonDocument.Parse(File.ReadAllText(_fixture.Folder[name, PeftConfig.FileName])).RootElement;

@@ -44,6 +44,13 @@ public sealed class PeftFidelityTests : IDisposable
     }
 
     [Fact]
+    public void One_tensor_under_two_names_is_refused()
+    {
+        Put("""{"peft_type":"LORA","r":2,"modules_to_save":["lm_head"]}""", [.. Lora(), ("base_model.model.lm_head.weight", [31, 24]), ("base_model.model.lm_head.modules_to_save.default.weight", [31, 24])]);
+        Assert.Contains("modules_to_save.default", _fixture.Refused("p", "x", "peft", "AC002").Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void What_says_nothing_about_the_change_is_kept()
     {
         const string More = """ "r":2,"task_type":"SEQ_CLS","revision":"main","inference_mode":false,"new_thing":{"a":[1]}""";

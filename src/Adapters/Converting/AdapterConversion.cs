@@ -68,7 +68,7 @@ public static class AdapterConversion
     private static AdapterContents Read(AdapterInput input, AdapterDocument document, BaseWeights? model, List<IDisposable> open)
     {
         if (document is RwkvPeftDocument { } rwkv)
-            rwkv.IsPissa = input.Initial is not null && input.Alpha is null;
+            rwkv.IsPissa = input.Initial is not null;
         AdapterContents contents = document.Read(model);
         if (contents.Unresolved is [var first, ..])
             throw new ModelFileException("AC006", document.Path, $"'{Echo.Name(first)}' and perhaps more names cannot be told apart into module paths; give the base model (--model)");
@@ -88,6 +88,8 @@ public static class AdapterConversion
             throw new MarrowException("AC001", "There is no adapter to convert; give at least one. [AC001]");
         if (request.Inputs.FirstOrDefault(i => !double.IsFinite(i.Weight)) is { } odd)
             throw new MarrowException("AC001", $"{Echo.Name(odd.Path)}: its weight is {odd.Weight}, but must be a finite number. [AC001]");
+        if (request.Inputs.FirstOrDefault(i => i is { Initial: not null, Alpha: not null }) is { } both)
+            throw new MarrowException("AC001", $"{Echo.Name(both.Path)}: is given a start (--init) and an alpha; RWKV-PEFT's PiSSA, which starts are for, has none. Leave the alpha out. [AC001]");
         AdapterOutput.Check(request.Target, request.Output, request.Alpha, request.Approximate);
         OutputTarget.RequireElsewhere(request.Output, request.Inputs.SelectMany(i => new[] { i.Path, i.Initial, request.Model?.Path }).OfType<string>());
     }

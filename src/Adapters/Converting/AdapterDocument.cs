@@ -27,6 +27,8 @@ public abstract class AdapterDocument : IDisposable
         AdapterContents contents = Understand(model);
         if (contents.Layers.GroupBy(l => l.Module).FirstOrDefault(g => g.Count() > 1)?.Key is { } twice)
             throw Error("AC002", $"adapts '{Echo.Name(twice)}' twice; does the file hold two adapters?");
+        if (contents.Carried.GroupBy(c => c.Name).FirstOrDefault(g => g.Count() > 1)?.ToArray() is [var one, var other, ..])
+            throw Error("AC002", $"holds '{Echo.Name(one.Name)}' twice, as '{Echo.Name(one.Tensor.Name)}' and '{Echo.Name(other.Tensor.Name)}'; does the file hold two adapters?");
         if (model is not null)
             new BaseCheck(Tensors.Path, model).Check(contents);
         return contents;

@@ -83,7 +83,7 @@ internal static class AdapterOutput
         (CarriedTensor Tensor, string? Why)[] refused = [.. contents.Carried.Select(c => (c, target.Refusal(c))).Where(c => c.Item2 is not null)];
         if (refused.Length > 0)
             throw new MarrowException("AC005", $"A {target.Name} file {refused[0].Why}, and the adapter brings {refused.Length}: {string.Join(", ", refused.Take(5).Select(r => $"{Echo.Name(r.Tensor.Name)} {r.Tensor.Tensor.ShapeText}"))}"
-                + $"{(refused.Length > 5 ? ", …" : "")}. They would be lost: merge the adapter into the model instead (marrow merge), or write peft{(refused.Any(r => r.Tensor.Kind == CarriedKind.State) ? " or rwkv-peft" : "")}. [AC005]");
+                + $"{(refused.Length > 5 ? ", …" : "")}. They would be lost: merge the adapter into the model instead ({(refused.Any(r => r.Tensor.Kind == CarriedKind.Bias) ? "with PEFT" : "marrow merge")}), or write peft{(refused.Any(r => r.Tensor.Kind == CarriedKind.State) ? " or rwkv-peft" : "")}. [AC005]");
         if (contents.Layers.Count == 0 && contents.Carried.Count == 0)
             throw new MarrowException("AC002", "The adapter holds nothing. [AC002]");
     }

@@ -24,7 +24,7 @@ internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool 
                     + "Merge the adapter into the model instead (marrow merge), or accept the nearest LoRA (--approximate --rank 32). [AC004]");
             default:
                 throw new MarrowException("AC004", $"'{Echo.Name(layer.Module)}' has {layer.Method}{(layer is LowRankLayer { OutputBias: not null } ? " with a bias" : "")}, and a {target.Name} file {target.Refusal(layer)}. "
-                    + "Merge the adapter into the model instead (marrow merge), or write peft. [AC004]");
+                    + "Write peft, or merge the adapter into the model with PEFT. [AC004]");
         }
     }
 

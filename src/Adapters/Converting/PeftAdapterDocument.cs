@@ -76,7 +76,30 @@ internal sealed class PeftAdapterDocument : AdapterDocument
             if (!whole.Any(path => path.EndsWith(name, StringComparison.Ordinal)))
                 Warnings.Add($"{Path}: modules_to_save means '{Echo.Name(name)}', of which the file holds nothing; it stays the base's");
         }
+        WarnOfOthers(found.Keys);
         return contents;
+    }
+
+    // The file is taken at its word; PEFT goes by the configuration and says nothing.
+    private void WarnOfOthers(IEnumerable<string> modules)
+    {
+        string[] others = [];
+        try
+        {
+            TargetSelection selection = _document.Targets();
+            if (selection.TargetModules is { } targets)
+            {
+                var rule = new TargetRule(selection, targets);
+                others = [.. modules.Where(m => !rule.Means(m))];
+            }
+        }
+        catch (MarrowException e) when (e.Code == "AD006")
+        {
+            // Python's expressions are not all .NET's, and nothing depends on them here.
+            Warnings.Add($"{Path}: which modules {PeftConfig.FileName} means is not known: {e.Message}");
+        }
+        if (others.Length > 0)
+            Warnings.Add($"{Path}: holds an adapter of {others.Length} modules ('{Echo.Name(others[0])}'{(others.Length > 1 ? " …" : "")}) that {PeftConfig.FileName} leaves out by target_modules, exclude_modules, layers_to_transform or modules_to_save; PEFT passes over them, here they count");
     }
 
     private PeftNotes Notes(AdapterConfig config)

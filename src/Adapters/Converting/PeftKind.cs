@@ -62,7 +62,7 @@ public sealed class PeftKind : AdapterKind
         if (contents.Layers.Count == 0)
             return contents.Carried.Any(c => c.Kind == CarriedKind.State) ? new StateConfig() : throw new MarrowException("AC004", "The adapter changes no layer and holds no states; there is nothing a peft folder could say. [AC004]");
         if (contents.Layers.FirstOrDefault(l => l.GetType() != contents.Layers[0].GetType() || (l is BlockLayer b && (b.Form, b.Rank) != (((BlockLayer)contents.Layers[0]).Form, contents.Layers[0].Rank))) is { } other)
-            throw new MarrowException("AC004", $"'{Echo.Name(contents.Layers[0].Module)}' has {contents.Layers[0].Method} and '{Echo.Name(other.Module)}' {other.Method}, or another block size; a peft folder has one for all layers. Convert to LoRA (--as lora). [AC004]");
+            throw new MarrowException("AC004", $"'{Echo.Name(contents.Layers[0].Module)}' has {contents.Layers[0].Method} and '{Echo.Name(other.Module)}' {other.Method}, or another block size; a peft folder has one for all layers. Convert to LoRA (--as-lora). [AC004]");
         if (contents.Layers[0] is BlockLayer block)
         {
             return block.Form switch

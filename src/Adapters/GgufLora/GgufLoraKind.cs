@@ -66,7 +66,7 @@ public sealed class GgufLoraKind : AdapterKind
         foreach (LowRankLayer layer in contents.Layers.Cast<LowRankLayer>())
         {
             if (model.IsTied && (layer.IsEmbedding || layer.Module == "lm_head"))
-                throw new MarrowException("AC004", $"'{Echo.Name(layer.Module)}' is embedding and head in one, and llama.cpp would change only one of them. Merge the adapter into the model instead (marrow merge). [AC004]");
+                throw new MarrowException("AC004", $"'{Echo.Name(layer.Module)}' is embedding and head in one, and llama.cpp would change only one of them. Merge the adapter into the model with PEFT instead. [AC004]");
             string official = layer.Module + ".weight", name = architecture.NameOf(official)
                 ?? throw new MarrowException("AC007", $"'{Echo.Name(official)}' has no place in GGUF files of {architecture.Name}, so its LoRA has none; merge the adapter into the model instead (marrow merge). [AC007]");
             AdapterMatrix b = RowOrder(architecture, official, model, layer.B) is { } order ? layer.B.WithRows(order) : layer.B;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
 using Marrow.Engine.Layers;
 using Marrow.Engine.Models;
@@ -13,7 +12,7 @@ public sealed partial class TargetSelector
     private readonly TargetSelection _selection;
     private readonly ModulePattern _targets;
     private readonly List<string> _warnings = [];
-    private readonly Regex[] _layerNumber;
+    private readonly TargetRule _rule;
     private readonly string[] _paths;
 
     /// <summary>Checks the selection itself.</summary>
@@ -35,8 +34,7 @@ public sealed partial class TargetSelector
         // A tied head is a module of its own all the same.
         string head = ModuleNames.PathOf(model, model.Head) is var path && path == "model.embed_tokens" ? "lm_head" : path;
         _paths = [.. model.Weights.Select(w => ModuleNames.PathOf(model, w)).Append(head).Distinct()];
-        _layerNumber = [.. (selection.LayersPattern is { Count: > 0 } lists ? lists : ["[^.]*"])
-            .Select(list => ModulePattern.Compile($@"\A(?:.*\.)?(?:{list})\.(\d+)\.", list))];
+        _rule = new TargetRule(selection, _targets);
         foreach (string name in selection.ModulesToSave)
         {
             if (name.Length == 0 || !(_paths.Any(p => p.EndsWith(name, StringComparison.Ordinal)) || model.Weights.Any(w => w.Name == name)))
@@ -52,14 +50,14 @@ public sealed partial class TargetSelector
     /// <exception cref="MarrowException">AD003 none; AD004 the selection means a module that cannot be adapted.</exception>
     public IReadOnlyList<LinearLayer> Layers()
     {
-        LinearLayer[] chosen = [.. _model.Linears.Where(l => IsTarget(l.Path) && !_selection.ModulesToSave.Contains(l.Weight.Name))];
+        LinearLayer[] chosen = [.. _model.Linears.Where(l => _rule.Means(l.Path) && !_selection.ModulesToSave.Contains(l.Weight.Name))];
         if (!_targets.IsAllLinear)
             RefuseOthers();
         string[] idle = [.. (_targets.Names ?? []).Where(name => !_model.Linears.Any(l => ModulePattern.IsAt(l.Path, name)))];
         if (chosen.Length == 0)
             throw new MarrowException("AD003", $"No layer of this {_model.ModelType} model is selected by target_modules {Show(_targets)}"
                 + $"{(idle.Length == 0 ? " after exclude_modules, layers_to_transform and modules_to_save" : "")}; its linear layers are "
-                + $"{string.Join(", ", Endings())} in layers 0 … {_model.Linears.Select(l => LayerOf(l.Path) ?? 0).Max()}"
+                + $"{string.Join(", ", Endings())} in layers 0 … {_model.Linears.Select(l => _rule.LayerOf(l.Path) ?? 0).Max()}"
                 + $"{(idle.Length == 0 ? "" : NearNames.Hint(idle[0], Endings()))}. [AD003]");
         foreach (string name in idle)
             _warnings.Add($"target_modules: no linear layer is called '{Echo.Name(name)}'{NearNames.Hint(name, Endings())}");
@@ -72,9 +70,9 @@ public sealed partial class TargetSelector
         if (_selection.ModulesToSave.Count == 0)
             return [];
         // PEFT gives the saved module a copy of its own; a shared matrix would change with it.
-        if (IsSaved("lm_head") || IsSaved("model.embed_tokens"))
+        if (_rule.IsSaved("lm_head") || _rule.IsSaved("model.embed_tokens"))
             _model.Untie();
-        return [.. _model.Weights.Where(w => IsSaved(ModuleNames.PathOf(_model, w)) || _selection.ModulesToSave.Contains(w.Name))];
+        return [.. _model.Weights.Where(w => _rule.IsSaved(ModuleNames.PathOf(_model, w)) || _selection.ModulesToSave.Contains(w.Name))];
     }
 
     /// <summary>
@@ -100,45 +98,16 @@ public sealed partial class TargetSelector
         _ => throw new MarrowException("AD002", $"target_modules is not given, and model type '{Echo.Name(modelType)}' has no default; name the layers to adapt, or all-linear. [AD002]"),
     };
 
-    private bool IsTarget(string path)
-    {
-        if (_selection.ExcludeModules?.Matches(path) == true || IsSaved(path) || !_targets.Matches(path))
-            return false;
-        return _selection.LayersToTransform is not { Count: > 0 } numbers || (LayerOf(path) is { } layer && numbers.Contains(layer));
-    }
-
     // The head, the embedding and the norms; a list entry that means them is as wrong as an expression.
     private void RefuseOthers()
     {
         HashSet<string> linears = [.. _model.Linears.Select(l => l.Path)];
         foreach (string path in _paths)
         {
-            if (!linears.Contains(path) && IsTarget(path))
+            if (!linears.Contains(path) && _rule.Means(path))
                 throw new MarrowException("AD004", $"target_modules {Show(_targets)} selects '{path}', which cannot be adapted (only the linear layers inside the blocks can); "
                     + $"leave it out, or train it whole with modules_to_save: [{Ending(path)}]. [AD004]");
         }
-    }
-
-    private bool IsSaved(string path)
-    {
-        // PEFT compares without regard to dots: "norm" also means every input_layernorm.
-        foreach (string name in _selection.ModulesToSave)
-        {
-            if (path.EndsWith(name, StringComparison.Ordinal))
-                return true;
-        }
-        return false;
-    }
-
-    private int? LayerOf(string path)
-    {
-        foreach (Regex regex in _layerNumber)
-        {
-            Match match = ModulePattern.Match(regex, path, string.Join(", ", _selection.LayersPattern ?? []));
-            if (match.Success)
-                return int.TryParse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture, out int layer) ? layer : null;
-        }
-        return null;
     }
 
     private string[] Endings() => [.. _model.Linears.Select(l => Ending(l.Path)).Distinct()];

@@ -77,9 +77,11 @@ internal sealed class AdapterConverter
     {
         RefuseIdle(parse);
         double? given = parse.GetValue(alpha);
-        AdapterInput[] inputs = [new AdapterInput(source, parse.GetValue(weight)) { Alpha = AlphaFor(source, given), Initial = parse.GetValue(init) }, .. (parse.GetValue(add) ?? []).Select(a => Other(a, given))];
+        // What has a start is PiSSA's, without alpha.
+        string? start = parse.GetValue(init);
+        AdapterInput[] inputs = [new AdapterInput(source, parse.GetValue(weight)) { Alpha = start is null ? AlphaFor(source, given) : null, Initial = start }, .. (parse.GetValue(add) ?? []).Select(a => Other(a, given))];
         if (given is not null && inputs.All(i => i.Alpha is null))
-            throw new MarrowException("CL012", "--adapter-alpha is for RWKV-PEFT files, and what is given here says its scale itself; leave it out");
+            throw new MarrowException("CL012", "--adapter-alpha is for LoRA in RWKV-PEFT files, and what is given here says its scale itself, or is PiSSA's (--init), which has none; leave it out");
         return AdapterConversion.Run(new AdapterConversionRequest
         {
             Inputs = inputs,

@@ -138,6 +138,7 @@ public sealed class ApproximationTests : IDisposable
         PthWriter.Write(_fixture.Folder["r.pth"], [Tensor("blocks.0.att.key.lora_A", 2, 24, 1), Tensor("blocks.0.att.key.lora_B", 24, 2, 2)]);
         PthWriter.Write(_fixture.Folder["init.pth"], [Tensor("model.blocks.0.att.key.init_lora_A", 2, 24, 3), Tensor("model.blocks.0.att.key.init_lora_B", 24, 2, 4)]);
         _fixture.Convert("r.pth", "r", "peft", r => r with { Inputs = [new(_fixture.Folder["r.pth"]) { Initial = _fixture.Folder["init.pth"] }] });
+        _fixture.Refused("r.pth", "x", "peft", "AC001", r => r with { Inputs = [new(_fixture.Folder["r.pth"]) { Initial = _fixture.Folder["init.pth"], Alpha = 8 }] });
         using AdapterFiles rwkv = AdapterFiles.Open(_fixture.Folder["r"]);
         double[] got = Changes(rwkv)["blocks.0.att.key"];
         Assert.Equal(Value(0, 2) * Value(5, 1) + Value(1, 2) * Value(29, 1) - Value(0, 4) * Value(5, 3) - Value(1, 4) * Value(29, 3), got[5], 1e-6);

@@ -44,6 +44,13 @@ public sealed class PeftFidelityTests : IDisposable
     }
 
     [Fact]
+    public void One_tensor_under_two_names_is_refused()
+    {
+        Put("""{"peft_type":"LORA","r":2,"modules_to_save":["lm_head"]}""", [.. Lora(), ("base_model.model.lm_head.weight", [31, 24]), ("base_model.model.lm_head.modules_to_save.default.weight", [31, 24])]);
+        Assert.Contains("modules_to_save.default", _fixture.Refused("p", "x", "peft", "AC002").Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void What_says_nothing_about_the_change_is_kept()
     {
         const string More = """ "r":2,"task_type":"SEQ_CLS","revision":"main","inference_mode":false,"new_thing":{"a":[1]}""";
@@ -93,6 +100,25 @@ public sealed class PeftFidelityTests : IDisposable
         Assert.Equal(logits, _fixture.Logits("lora"));
     }
 
+    [Theory]
+    [InlineData("\"target_modules\":[\"v_proj\"]", true)]
+    [InlineData("\"target_modules\":\".*k_proj\"", true)]
+    [InlineData("\"target_modules\":[\"q_proj\"],\"layers_to_transform\":0", true)]
+    [InlineData("\"target_modules\":[\"q_proj\"],\"exclude_modules\":[\"layers.1.self_attn.q_proj\"]", true)]
+    [InlineData("\"target_modules\":[\"q_proj\"],\"modules_to_save\":[\"q_proj\"]", true)]
+    [InlineData("\"target_modules\":\"(?P<any>.*)_proj\"", null)]
+    [InlineData("\"target_modules\":\".*(q|k)_proj\"", false)]
+    [InlineData("\"target_modules\":[\"q_proj\"],\"layers_to_transform\":[1]", false)]
+    [InlineData("\"target_modules\":\"all-linear\"", false)]
+    [InlineData("\"r\":2", false)]
+    public void Factors_that_peft_would_pass_over_are_told(string settings, bool? passedOver)
+    {
+        Put($$"""{"peft_type":"LORA","lora_alpha":4,{{settings}}{{(settings.Contains("\"r\"", StringComparison.Ordinal) ? "" : ",\"r\":2")}}}""", Lora());
+        IReadOnlyList<string> warnings = _fixture.Convert("p", "q", "peft").Warnings;
+        Assert.Equal(passedOver == true, warnings.Any(w => w.Contains("PEFT passes over them", StringComparison.Ordinal)));
+        Assert.Equal(passedOver is null, warnings.Any(w => w.Contains("is not known", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public void Folders_from_before_safetensors_are_read()
     {
@@ -121,6 +147,34 @@ public sealed class PeftFidelityTests : IDisposable
         // The scale was a half and is one.
         Assert.Equal(before.ReadFloats(Module + ".lora_B.bias").Select(v => v / 2), after.ReadFloats(Module + ".lora_B.bias"));
         Assert.Equal([4, 24], after.Tensors[Module + ".lora_A.weight"].Shape);
+    }
+
+    [Fact]
+    public void The_way_out_is_one_that_works()
+    {
+        // marrow merge computes with none of these.
+        void Way(string code, string config, params (string, long[])[] tensors)
+        {
+            Put(config, tensors);
+            string message = _fixture.Refused("p", "x.safetensors", "kohya", code).Message;
+            Assert.Contains("with PEFT", message, StringComparison.Ordinal);
+            Assert.DoesNotContain("marrow merge", message, StringComparison.Ordinal);
+            Assert.ThrowsAny<MarrowException>(() => _fixture.Logits("p"));
+        }
+        Way("AC004", """{"peft_type":"LORA","r":2,"lora_bias":true,"target_modules":["q_proj"]}""", [.. Lora(), (Module + ".lora_B.bias", [12])]);
+        Way("AC004", """{"peft_type":"LORA","r":2,"target_modules":["embed_tokens"]}""", (Embedding + ".lora_embedding_A", [2, 31]), (Embedding + ".lora_embedding_B", [24, 2]));
+        Way("AC005", """{"peft_type":"LORA","r":2,"bias":"lora_only","target_modules":["q_proj"]}""", [.. Lora(), (Module + ".base_layer.bias", [12])]);
+    }
+
+    [Fact]
+    public void A_weight_multiplies_the_bias_of_lora_too()
+    {
+        Put("""{"peft_type":"LORA","r":2,"lora_alpha":4,"lora_bias":true,"target_modules":["q_proj"]}""", [.. Lora(), (Module + ".lora_B.bias", [12])]);
+        _fixture.Convert("p", "q", "peft", r => r with { Inputs = [r.Inputs[0] with { Weight = -0.5 }], Alpha = 2 });
+        using SafetensorsFile before = SafetensorsFile.Open(_fixture.Folder["p", PeftFolder.TensorFile]), after = SafetensorsFile.Open(_fixture.Folder["q", PeftFolder.TensorFile]);
+        // An alpha of 4·(−½) is now one of 2.
+        Assert.Equal(before.ReadFloats(Module + ".lora_B.bias").Select(v => -v), after.ReadFloats(Module + ".lora_B.bias"));
+        Assert.Contains("with a bias", _fixture.Refused("p", "x", "peft", "AC011", r => r with { Inputs = [.. r.Inputs, .. r.Inputs] }).Message, StringComparison.Ordinal);
     }
 
     private static (string, long[])[] Lora() => [(Module + ".lora_A.weight", [2, 24]), (Module + ".lora_B.weight", [12, 2])];

@@ -53,6 +53,16 @@ public sealed class TargetSelectorTests : IDisposable
     }
 
     [Fact]
+    public void A_layers_number_is_the_first_of_its_path()
+    {
+        static int? Of(string path, params string[] lists) => new TargetRule(new() { LayersPattern = lists.Length == 0 ? null : lists }, new("x")).LayerOf(path);
+        Assert.Equal(3, Of("model.layers.3.mlp.experts.7.up_proj"));
+        Assert.Equal(7, Of("model.layers.3.mlp.experts.7.up_proj", "experts"));
+        Assert.Equal(12, Of("blocks.12.att.key"));
+        Assert.Null(Of("lm_head"));
+    }
+
+    [Fact]
     public void A_saved_module_is_not_adapted() =>
         Assert.Equal(["0.v_proj", "1.v_proj"], Select(new() { ModulesToSave = ["q_proj"] }));
 

@@ -18,8 +18,8 @@ internal sealed class AdapterCombination(Combination how)
     /// <summary>One adapter multiplied by its weight.</summary>
     public static AdapterContents Weighted(AdapterContents contents, double weight) => weight == 1 ? contents : contents with
     {
-        Layers = [.. contents.Layers.Select(l => l is LowRankLayer { Magnitude: null, OutputBias: null } low ? low with { Scale = low.Scale with { Alpha = low.Scale.Alpha * weight } }
-            : throw new MarrowException("AC011", $"'{Echo.Name(l.Module)}' has {l.Method}, whose change a weight cannot multiply; convert it to LoRA first (--as lora). [AC011]"))],
+        Layers = [.. contents.Layers.Select(l => l is LowRankLayer { Magnitude: null } low ? low with { Scale = low.Scale with { Alpha = low.Scale.Alpha * weight } }
+            : throw new MarrowException("AC011", $"'{Echo.Name(l.Module)}' has {l.Method}, whose change a weight cannot multiply; convert it to LoRA first (--approximate --rank 32). [AC011]"))],
         Carried = contents.Carried.Count == 0 ? [] : throw Carries(contents.Carried[0]),
     };
 
@@ -34,7 +34,9 @@ internal sealed class AdapterCombination(Combination how)
             foreach (AdaptedModule layer in contents.Layers)
             {
                 if (layer is not LowRankLayer { Magnitude: null, OutputBias: null } low)
-                    throw new MarrowException("AC011", $"'{Echo.Name(layer.Module)}' has {layer.Method}, which cannot be combined; convert it to LoRA first (--approximate), or merge one adapter after the other. [AC011]");
+                    throw new MarrowException("AC011", layer is LowRankLayer { Magnitude: null }
+                        ? $"'{Echo.Name(layer.Module)}' has {layer.Method} with a bias (lora_bias), which cannot be combined; merge one adapter after the other with PEFT. [AC011]"
+                        : $"'{Echo.Name(layer.Module)}' has {layer.Method}, which cannot be combined; convert it to LoRA first (--approximate --rank 32), or merge one adapter after the other (marrow merge). [AC011]");
                 if (!modules.TryGetValue(layer.Module, out var parts))
                     modules.Add(layer.Module, parts = []);
                 parts.Add((low, weight));

@@ -2,7 +2,6 @@ using System.Globalization;
 using Marrow.Adapters.Mlx;
 using Marrow.Adapters.Peft;
 using Marrow.Formats;
-using Marrow.Formats.HuggingFace;
 
 namespace Marrow.Adapters.Converting;
 
@@ -60,7 +59,7 @@ internal static class AdapterOutput
             }
         }
         target.Write(output, contents, new AdapterWriting(model, common, notes.Warnings));
-        return new AdapterConversionReport(notes.From, target.Name, output, reports, [.. contents.Carried.Select(c => c.Name)], notes.Warnings) 
+        return new AdapterConversionReport(notes.From, target.Name, output, reports, [.. contents.Carried.Select(c => c.Name)], notes.Warnings)
         {
             Alpha = target.Scales == ScaleForm.OneAlpha && common != 0 ? common : null,
             Scale = target.Scales == ScaleForm.OneScale && common != 0 ? common : null,
@@ -72,10 +71,9 @@ internal static class AdapterOutput
     {
         if (!Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any())
             return;
-        if (Directory.EnumerateDirectories(folder).FirstOrDefault() is { } inner)
-            throw new MarrowException("IO009", $"{Echo.Name(folder, 300)}: holds more than an adapter ('{Echo.Name(Path.GetFileName(inner))}'), and all of it would be replaced; choose another name. [IO009]");
-        if (!File.Exists(Path.Combine(folder, PeftConfig.FileName)) || ModelWeights.FilesOf(folder).Any(f => Path.GetFileName(f) is not (PeftFolder.TensorFile or MlxKind.TensorFile)))
-            throw new MarrowException("IO009", $"{Echo.Name(folder, 300)}: is a folder that holds no adapter, or weights beside it, and all of it would be replaced; choose another name. [IO009]");
+        string? other = Directory.EnumerateFileSystemEntries(folder).Select(e => Path.GetFileName(e)).FirstOrDefault(n => n is not (PeftConfig.FileName or PeftFolder.TensorFile or PeftFolder.OldTensorFile or MlxKind.TensorFile));
+        if (other is not null || !File.Exists(Path.Combine(folder, PeftConfig.FileName)))
+            throw new MarrowException("IO009", $"{Echo.Name(folder, 300)}: {(other is null ? "holds no adapter" : $"holds more than an adapter ('{Echo.Name(other)}')")}, and all of it would be replaced; choose another name{(other is null ? "" : ", or take that away")}. [IO009]");
     }
 
     private static void RefuseCarried(AdapterKind target, AdapterContents contents)

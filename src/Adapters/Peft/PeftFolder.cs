@@ -19,7 +19,7 @@ public sealed class PeftFolder : AdapterFiles
     public const string TensorFile = "adapter_model.safetensors";
 
     // What PEFT wrote before safetensors, and still writes when it is told to.
-    private const string OldTensorFile = "adapter_model.bin";
+    internal const string OldTensorFile = "adapter_model.bin";
 
     private PeftFolder(string path, ModelWeights weights)
         : base(path, weights.Tensors)

@@ -47,9 +47,9 @@ internal static class MergeCommand
             MergeCertificate certificate = loaded.Adapted!.Merge(TokenList.Batch(Probe(loaded)));
             stopping.ThrowIfCancellationRequested();
             ConversionReport report = ModelFolderWriter.Write(path, kind, loaded.Model, loaded.Folder, options);
-            report = report with { Warnings = [.. loaded.Folder.Warnings, .. report.Warnings] };
             foreach (string warning in report.Warnings)
                 context.Errors.WriteLine($"marrow: warning: {warning}");
+            report = report with { Warnings = [.. loaded.Folder.Warnings, .. report.Warnings] };
             object written = Written(loaded, path, certificate, report);
             AtomicFile.WriteText(proof, JsonSerializer.Serialize(written, JsonText.Indented) + "\n");
             context.Report(written, output => Write(output, path, proof, certificate, report));

@@ -58,7 +58,7 @@ internal sealed class LoadedModel : IDisposable
         {
             device = devices.Open(choice.Device);
             LoadedModel loaded = Open(folder, choice, device, owns: true);
-            foreach (string remark in WeightTypes.Remarks(loaded.Model, choice.Matrices, folder.Tensors))
+            foreach (string remark in folder.Warnings.Concat(WeightTypes.Remarks(loaded.Model, choice.Matrices, folder.Tensors)))
                 devices.Tell(remark);
             return loaded;
         }

@@ -6,26 +6,40 @@ using Marrow.Formats.Numerics.Blocks;
 namespace Marrow.Engine.Cpu;
 
 /// <summary>Sizes of products of few rows with the transpose of a matrix in blocks.</summary>
-internal static class GemmRows
+internal static unsafe class GemmRows
 {
-    /// <summary>From here on decoding to fp32 first costs little beside the product.</summary>
-    public const int Most = 32;
-
     /// <summary>Values of a row that are unpacked at a time: whole blocks of every type.</summary>
     public const int Depth = 512;
 
-    /// <summary>Work memory: codes, their scales and minima, and sums, of the rows of B that two vectors hold.</summary>
+    private const int Most = 32;
+
+    /// <summary>Work memory: codes, their scales and minima, and sums, of the rows of B that lie side by side.</summary>
     public const nuint ScratchBytes = UnpackedCodes.Rows * (Depth + sizeof(float) * (2 * Depth / 16 + Most));
 
+    /// <summary>The most rows: with more, decoding to fp32 first costs little beside the product. Measured.</summary>
+    private static int MostRows => Vector512.IsHardwareAccelerated ? Most : Vector256.IsHardwareAccelerated ? 16 : 4;
+
     /// <summary>Whether a product is one of these.</summary>
-    public static bool Take(in GemmCall call) => call.Rows <= Most && call.B is { Transposed: true, Format: { Unpack: not null } format } && call.K % format.Elements == 0
+    public static bool Takes(in GemmCall call) => call.Rows <= MostRows && call.B is { Transposed: true, Format: { Unpack: not null } format } && call.K % format.Elements == 0
         && call.A is { IsBFloat16: false, Transposed: false };
+
+    /// <summary>Computes the rows m0..m1 and columns n0..n1 of C.</summary>
+    public static void Run(WorkerPool pool, in GemmCall call, int m0, int m1, int n0, int n1)
+    {
+        using ScratchSet.Lease scratch = pool.Scratch.Rent(ScratchBytes);
+        float* memory = (float*)scratch.Data;
+        if (Vector512.IsHardwareAccelerated)
+            GemmRows<Lanes512, Vector512<float>>.Run(in call, m0, m1, n0, n1, memory);
+        else if (Vector256.IsHardwareAccelerated)
+            GemmRows<Lanes256, Vector256<float>>.Run(in call, m0, m1, n0, n1, memory);
+        else
+            GemmRows<Lanes128, Vector128<float>>.Run(in call, m0, m1, n0, n1, memory);
+    }
 }
 
 /// <summary>
-/// Products of few rows with the transpose of a matrix in blocks. Rows of it that fill two vectors are unpacked beside each other, a piece that the first-level cache
-/// holds; then four steps along k are turned into lanes at once, each code is multiplied out in registers and used for every row of A. Every element is summed
-/// as <see cref="Gemm"/> does it.
+/// Products of few rows with the transpose of a matrix in blocks. Its rows are unpacked side by side, a piece that the first-level cache holds, four codes to a lane;
+/// each code is multiplied out in registers and used for every row of A. Every element is summed as <see cref="Gemm"/> does it.
 /// </summary>
 internal static unsafe class GemmRows<L, V>
     where L : struct, ILanes<V>
@@ -40,15 +54,15 @@ internal static unsafe class GemmRows<L, V>
     {
         const int Sixteens = GemmRows.Depth / 16;
         float* codes = scratch, scales = codes + Sixteens * CodesOf16, minima = scales + Sixteens * Width, sums = minima + Sixteens * Width;
-        // Many types have no minima, and the last rows may be fewer.
-        new Span<float>(scratch, (int)(sums - scratch)).Clear();
+        // Many types have none, and do not write any.
+        new Span<float>(minima, Sixteens * Width).Clear();
         for (int n = n0; n < n1; n += Width)
         {
             int width = Math.Min(Width, n1 - n);
             for (int k = 0; k < call.K; k += GemmRows.Depth)
             {
                 int depth = Math.Min(GemmRows.Depth, call.K - k);
-                Unpack(call.B, n, width, k, depth, codes, scales, minima);
+                Unpack(call.B, n, width, k, depth, k + depth == call.K, codes, scales, minima);
                 for (int p = 0, steps; p < depth; p += steps)
                 {
                     int run = (k + p) % GemmBlock.K;
@@ -71,20 +85,24 @@ internal static unsafe class GemmRows<L, V>
         }
     }
 
-    /// <summary>Unpacks columns k … k + depth of some rows. Of every sixteen columns the codes of the rows that make a vector come out as four vectors, the i-th with columns 4i … 4i + 3 in each row's lane.</summary>
-    private static void Unpack(GemmOperand b, int first, int count, int k, int depth, float* codes, float* scales, float* minima)
+    /// <summary>
+    /// Unpacks columns k … k + depth of some rows. Of every sixteen columns the codes of the rows that make a vector come out as four vectors, the i-th with columns
+    /// 4i … 4i + 3 in each row's lane.
+    /// </summary>
+    private static void Unpack(GemmOperand b, int first, int count, int k, int depth, bool last, float* codes, float* scales, float* minima)
     {
         BlockFormat format = b.Format!;
         int bytes = depth / format.Elements * format.Bytes, places = depth / 16 * Width;
         nint rowBytes = (nint)(b.Stride / format.Elements) * format.Bytes;
-        byte* row = (byte*)b.Data + first * rowBytes + (nint)(k / format.Elements) * format.Bytes;
+        nint from = (nint)(k / format.Elements) * format.Bytes, following = last ? Width * rowBytes - from : bytes;
+        byte* row = (byte*)b.Data + first * rowBytes + from;
         for (int j = 0; j < count; j++, row += rowBytes)
         {
             if (Sse.IsSupported)
             {
-                // The piece that follows: too short a run for the processor to see it coming.
+                // The piece that follows, of this row or of the one in its place: too short a run for the processor to see it coming.
                 for (int i = 0; i < bytes; i += 64)
-                    Sse.Prefetch0(row + bytes + i);
+                    Sse.Prefetch0(row + following + i);
             }
             // Where the row has to lie to be turned into its lane.
             int lane = j % L.Width, place = j - lane + lane % 4 * (L.Width / 4) + lane / 4;

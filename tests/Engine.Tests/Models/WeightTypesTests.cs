@@ -121,6 +121,20 @@ public sealed class WeightTypesTests : IDisposable
     }
 
     [Fact]
+    public void A_model_that_cannot_be_loaded_leaves_no_weights_in_memory()
+    {
+        using (CausalModel model = ModelLoader.Create(_device, Config, 3))
+        {
+            GgufWriter.Write(_folder["model.gguf"], new GgufMetadata("model.gguf"), [.. model.Weights.Where(w => !w.Name.Contains("up_proj", StringComparison.Ordinal)).Select(w => TensorFiles.ToWrite(w.Name, w.Value, 0, w.Value.Shape))]);
+        }
+        using GgufFile file = GgufFile.Open(_folder["model.gguf"]);
+        Assert.Contains("up_proj", Assert.Throws<ModelFileException>(() => ModelLoader.Load(_device, Config, file, DType.Q8_0)).Message, StringComparison.Ordinal);
+        long left = _device.LiveBytes;
+        using var angles = new Layers.RopeTable(_device, Config);
+        Assert.Equal(_device.LiveBytes - left, left);
+    }
+
+    [Fact]
     public void The_estimate_counts_blocks()
     {
         LlamaConfig config = Config with { IntermediateSize = 96 };

@@ -1,12 +1,11 @@
-using System.Runtime.Intrinsics;
 using Marrow.Formats.Numerics.Blocks;
 
 namespace Marrow.Engine.Cpu;
 
 /// <summary>
-/// Products with a matrix B that is stored in blocks. A task takes columns of C, decodes a slab of B after the other into fp32 and multiplies by it as by
-/// any fp32 matrix. Slabs end where the sums have their runs along k, so the result has the bits of the product with all of B decoded. Each block is
-/// decoded once, unless C has fewer columns than keep the threads busy.
+/// Products with a matrix B that is stored in blocks. A task takes columns of C. Where C has few rows, <see cref="GemmRows"/> multiplies by the codes; otherwise
+/// the task decodes a slab of B after the other into fp32 and multiplies by it as by any fp32 matrix. Slabs end where the sums have their runs along k, so the
+/// result has the bits of the product with all of B decoded. Each block is decoded once, unless C has fewer columns than keep the threads busy.
 /// </summary>
 internal static unsafe class GemmSlabs
 {
@@ -38,17 +37,6 @@ internal static unsafe class GemmSlabs
 
     private static void Serial(WorkerPool pool, in GemmCall call, int m0, int m1, int n0, int n1)
     {
-        if (GemmRows.Take(in call))
-        {
-            using ScratchSet.Lease work = pool.Scratch.Rent(GemmRows.ScratchBytes);
-            if (Vector512.IsHardwareAccelerated)
-                GemmRows<Lanes512, Vector512<float>>.Run(in call, m0, m1, n0, n1, (float*)work.Data);
-            else if (Vector256.IsHardwareAccelerated)
-                GemmRows<Lanes256, Vector256<float>>.Run(in call, m0, m1, n0, n1, (float*)work.Data);
-            else
-                GemmRows<Lanes128, Vector128<float>>.Run(in call, m0, m1, n0, n1, (float*)work.Data);
-            return;
-        }
         BlockFormat format = call.B.Format!;
         int elements = format.Elements, depth = GemmBlock.K;
         // Where blocks lie along k a slab is whole blocks and whole runs deep.
@@ -97,6 +85,8 @@ internal static unsafe class GemmSlabs
             int n0 = Gemm.Cut(column, columns, _call.Columns, grain), n1 = Gemm.Cut(column + 1, columns, _call.Columns, grain);
             if (_call.K == 0)
                 Gemm.Serial(pool, in _call, m0, m1, n0, n1);
+            else if (GemmRows.Takes(in _call))
+                GemmRows.Run(pool, in _call, m0, m1, n0, n1);
             else if (m0 < m1 && n0 < n1)
                 Serial(pool, in _call, m0, m1, n0, n1);
         }

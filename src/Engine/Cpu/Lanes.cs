@@ -35,6 +35,9 @@ internal unsafe interface ILanes<V> where V : struct
     /// <summary>Of the four signed bytes in each lane the one numbered <paramref name="i"/>, as fp32.</summary>
     static abstract V FromByte(V packed, int i);
 
+    /// <summary>The same for bytes that number the sixteen values of a table, which fills the first vectors from <paramref name="low"/> on. Not with 128-bit vectors.</summary>
+    static abstract V FromTable(V packed, int i, V low, V high);
+
     /// <summary>The sum of the 128-bit parts.</summary>
     static abstract Vector128<float> AddParts(V value);
 
@@ -75,6 +78,8 @@ internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>>
     public static Vector512<float> Subtract(Vector512<float> a, Vector512<float> b) => a - b;
 
     public static Vector512<float> FromByte(Vector512<float> packed, int i) => Vector512.ConvertToSingle(packed.AsInt32() << (24 - 8 * i) >> 24);
+
+    public static Vector512<float> FromTable(Vector512<float> packed, int i, Vector512<float> low, Vector512<float> high) => Avx512F.PermuteVar16x32(low, packed.AsInt32() >>> (8 * i));
 
     public static Vector128<float> AddParts(Vector512<float> value) => Lanes256.AddParts(value.GetLower() + value.GetUpper());
 
@@ -117,6 +122,12 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>>
 
     public static Vector256<float> FromByte(Vector256<float> packed, int i) => Vector256.ConvertToSingle(packed.AsInt32() << (24 - 8 * i) >> 24);
 
+    public static Vector256<float> FromTable(Vector256<float> packed, int i, Vector256<float> low, Vector256<float> high)
+    {
+        Vector256<int> index = packed.AsInt32() >>> (8 * i);
+        return Avx.BlendVariable(Avx2.PermuteVar8x32(low, index), Avx2.PermuteVar8x32(high, index), (index << 28).AsSingle());
+    }
+
     public static Vector128<float> AddParts(Vector256<float> value) => value.GetLower() + value.GetUpper();
 
     public static Vector256<float> UnpackLow(Vector256<float> a, Vector256<float> b) => Avx.UnpackLow(a, b);
@@ -155,6 +166,8 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>>
     public static Vector128<float> Subtract(Vector128<float> a, Vector128<float> b) => a - b;
 
     public static Vector128<float> FromByte(Vector128<float> packed, int i) => Vector128.ConvertToSingle(packed.AsInt32() << (24 - 8 * i) >> 24);
+
+    public static Vector128<float> FromTable(Vector128<float> packed, int i, Vector128<float> low, Vector128<float> high) => throw new NotSupportedException();
 
     public static Vector128<float> AddParts(Vector128<float> value) => value;
 

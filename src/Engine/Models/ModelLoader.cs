@@ -24,11 +24,24 @@ public static class ModelLoader
     public static CausalModel Load(Device device, ModelConfig config, ITensorSource source, DType? matrices = null)
     {
         var used = new HashSet<string>();
-        CausalModel model = Build(device, config, (name, shape) =>
+        List<Tensor> read = [];
+        CausalModel model;
+        try
         {
-            used.Add(name);
-            return Read(device, source, config, name, shape, matrices);
-        });
+            model = Build(device, config, (name, shape) =>
+            {
+                used.Add(name);
+                read.Add(Read(device, source, config, name, shape, matrices));
+                return read[^1];
+            });
+        }
+        catch
+        {
+            // There is no model yet that would own them.
+            foreach (Tensor tensor in read)
+                tensor.Dispose();
+            throw;
+        }
         string[] left = [.. source.Tensors.Keys.Where(n => !used.Contains(n) && !config.IsDerived(n))];
         if (left.Length == 0)
             return model;

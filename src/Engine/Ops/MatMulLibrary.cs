@@ -22,7 +22,7 @@ internal static unsafe partial class MatMul
         if (!p.InBf16 || (p.A.DType != DType.BF16 && p.B.DType != DType.BF16))
             return false;
         Tensor wide = p.A.DType == DType.BF16 ? p.B : p.A;
-        if (wide.DType.IsBlock() && (p.M <= FewRows || wide.Shape.Count > MostDecoded))
+        if (wide.DType.IsBlock() && (p.M <= FewRows || !DecodesFor(wide)))
             return false;
         if ((p.C.Tape ?? p.A.Tape ?? p.B.Tape) is { } tape)
         {
@@ -34,6 +34,9 @@ internal static unsafe partial class MatMul
         using var narrow = new Tensor(gpu, wide.Shape, DType.BF16);
         return RunRounded(blas, p, wide, narrow);
     }
+
+    /// <summary>Whether a library's products with many rows take a bf16 copy of a quantised weight.</summary>
+    internal static bool DecodesFor(Tensor weight) => weight.DType.IsBlock() && weight.Shape.Count <= MostDecoded;
 
     private static bool RunRounded(CublasLt blas, in Product p, Tensor wide, Tensor narrow)
     {

@@ -37,7 +37,7 @@ public static partial class Ops
 internal sealed unsafe class RmsNormNode : Node
 {
     private static readonly Kernel ForwardRows = Kernel.Of(typeof(RmsNormNode), nameof(ForwardKernel)),
-        InputRows = Kernel.Of(typeof(RmsNormNode), nameof(InputKernel)), WeightChunks = Kernel.Of(typeof(RmsNormNode), nameof(WeightKernel));
+        InputRows = Kernel.Of(typeof(RmsNormNode), nameof(InputKernel));
 
     public Tensor X = null!, W = null!, Rstd = null!;
     public float Offset;
@@ -71,34 +71,17 @@ internal sealed unsafe class RmsNormNode : Node
     protected internal override void Backward(Tensor grad)
     {
         int n = W.Shape.Elements, rows = Rstd.Shape.Elements;
+        if (GradOf(W, out bool more) is { } dw)
+            ColumnSums.Products(Tape, grad, X, Rstd, null, dw, more);
+        if (GradOf(X, out more) is not { } dx)
+            return;
         if (grad.Device is KernelDevice gpu)
         {
-            BackwardOn(gpu, grad, n, rows);
+            gpu.Launch(InputRows, new Grid(gpu.LanesFor(n), rows), grad, X, W, Rstd, dx, n, Quads.InRows(n, grad, X, W, dx), Offset, more);
             return;
         }
-        WorkerPool pool = ((CpuDevice)X.Device).Pool;
-        if (SumOf(W) is { } dw)
-        {
-            var body = new WeightBody { Dy = grad.F32, X = X.F32, Rstd = Rstd.F32, Dw = dw.F32, N = n, Rows = rows };
-            pool.ForRange(n, 64, ref body);
-        }
-        if (GradOf(X, out bool accumulate) is { } dx)
-        {
-            var body = new InputBody { Dy = grad.F32, X = X.F32, W = W.F32, Rstd = Rstd.F32, Dx = dx.F32, N = n, Offset = Offset, Accumulate = accumulate };
-            pool.ForRange(rows, RowGrain(n), ref body);
-        }
-    }
-
-    private void BackwardOn(KernelDevice gpu, Tensor grad, int n, int rows)
-    {
-        if (GradOf(W, out bool more) is { } dw)
-        {
-            Tensor partials = ColumnSums.Partials(Tape, rows, n, out int chunkRows);
-            gpu.Launch(WeightChunks, gpu.Over(n) with { Y = partials.Shape.Rows }, grad, X, Rstd, partials, n, rows, chunkRows);
-            ColumnSums.Finish(gpu, partials, dw, more);
-        }
-        if (GradOf(X, out more) is { } dx)
-            gpu.Launch(InputRows, new Grid(gpu.LanesFor(n), rows), grad, X, W, Rstd, dx, n, Quads.InRows(n, grad, X, W, dx), Offset, more);
+        var body = new InputBody { Dy = grad.F32, X = X.F32, W = W.F32, Rstd = Rstd.F32, Dx = dx.F32, N = n, Offset = Offset, Accumulate = more };
+        ((CpuDevice)X.Device).Pool.ForRange(rows, RowGrain(n), ref body);
     }
 
     private static int RowGrain(int n) => Math.Max(1, 8192 / n);
@@ -157,20 +140,6 @@ internal sealed unsafe class RmsNormNode : Node
         }
     }
 
-    // A lane takes one column of one chunk of rows.
-    [Kernel]
-    private static void WeightKernel<TDy, TX>(View<TDy> dy, View<TX> x, View<float> rstd, View<float> partials, int n, int rows, int chunkRows) where TDy : unmanaged where TX : unmanaged
-    {
-        int i = Gpu.Item, first = Gpu.GroupY * chunkRows, end = Math.Min(first + chunkRows, rows);
-        if (i < n)
-        {
-            float sum = 0;
-            for (int row = first; row < end; row++)
-                sum += dy.At((long)row * n).Load(i) * x.At((long)row * n).Load(i) * rstd[row];
-            partials.At((long)Gpu.GroupY * n).Store(i, sum);
-        }
-    }
-
     private struct ForwardBody : IParallelRange
     {
         public float* X, W, Y, Rstd;
@@ -226,27 +195,6 @@ internal sealed unsafe class RmsNormNode : Node
                     float d = dy[i] * (W[i] + Offset) * r - x[i] * c;
                     dx[i] = Accumulate ? dx[i] + d : d;
                 }
-            }
-        }
-    }
-
-    // dw[i] += Σ_rows dy·x·r, a range of columns at a time so that the order of the sum never changes
-    private struct WeightBody : IParallelRange
-    {
-        public float* Dy, X, Rstd, Dw;
-        public int N, Rows;
-
-        public readonly void Run(int start, int end)
-        {
-            for (int row = 0; row < Rows; row++)
-            {
-                float* x = X + (long)row * N, dy = Dy + (long)row * N;
-                float r = Rstd[row];
-                int i = start;
-                for (; i <= end - Simd.Width; i += Simd.Width)
-                    (Vector.Load(Dw + i) + Vector.Load(dy + i) * Vector.Load(x + i) * r).Store(Dw + i);
-                for (; i < end; i++)
-                    Dw[i] += dy[i] * x[i] * r;
             }
         }
     }

@@ -39,7 +39,7 @@ public static partial class Ops
 /// <summary>The reference, bodies and backward of scaling channels.</summary>
 internal sealed unsafe class ScaleColumnsNode : Node
 {
-    private static readonly Kernel Each = Kernel.Of(typeof(ScaleColumnsNode), nameof(ScaleKernel)), Chunks = Kernel.Of(typeof(ScaleColumnsNode), nameof(FactorKernel));
+    private static readonly Kernel Each = Kernel.Of(typeof(ScaleColumnsNode), nameof(ScaleKernel));
 
     public Tensor X = null!, M = null!, F = null!;
     public float Offset;
@@ -57,7 +57,7 @@ internal sealed unsafe class ScaleColumnsNode : Node
         int rows = x.Shape.Rows, c = x.Shape.Last;
         if (to.Device is KernelDevice gpu)
         {
-            gpu.Launch(Each, gpu.Over((long)rows * c), to, x, m, f, b, rows * c, c, offset, b is not null, accumulate);
+            gpu.Launch(Each, gpu.Over(to.Shape.Count), to, x, m, f, b, to.Shape.Elements, c, offset, b is not null, accumulate);
             return;
         }
         var body = new ScaleBody { To = to.F32, X = x.F32, M = m.F32, F = f.F32, B = b is null ? null : b.F32, C = c, Offset = offset, Accumulate = accumulate };
@@ -66,24 +66,8 @@ internal sealed unsafe class ScaleColumnsNode : Node
 
     protected internal override void Backward(Tensor grad)
     {
-        int rows = grad.Shape.Rows, c = grad.Shape.Last;
-        if (grad.Device is KernelDevice gpu)
-        {
-            if (GradOf(M, out bool more) is { } dmOn)
-            {
-                Tensor partials = ColumnSums.Partials(Tape, rows, c, out int chunkRows);
-                gpu.Launch(Chunks, gpu.Over(c) with { Y = partials.Shape.Rows }, grad, X, F, partials, c, rows, chunkRows);
-                ColumnSums.Finish(gpu, partials, dmOn, more);
-            }
-        }
-        else if (SumOf(M) is { } dm)
-        {
-            WorkerPool pool = ((CpuDevice)grad.Device).Pool;
-            Tensor partials = ColumnSums.Partials(Tape, rows, c, out int chunkRows);
-            var body = new FactorBody { Dz = grad.F32, X = X.F32, F = F.F32, Sums = partials.F32, C = c, ChunkRows = chunkRows };
-            pool.ForRange(rows, chunkRows, ref body);
-            ColumnSums.Finish(pool, partials, dm);
-        }
+        if (GradOf(M, out bool more) is { } dm)
+            ColumnSums.Products(Tape, grad, X, null, F, dm, more);
         if (GradOf(X, out bool accumulate) is { } dx)
             Run(dx, grad, M, F, null, Offset, accumulate);
     }
@@ -100,20 +84,6 @@ internal sealed unsafe class ScaleColumnsNode : Node
             if (hasBias)
                 z += b[column];
             to.Store(i, accumulate ? to.Load(i) + z : z);
-        }
-    }
-
-    // dm = f ∘ Σ dz∘x; a lane takes one column of one chunk of rows.
-    [Kernel]
-    private static void FactorKernel<TDz, TX>(View<TDz> dz, View<TX> x, View<float> f, View<float> partials, int c, int rows, int chunkRows) where TDz : unmanaged where TX : unmanaged
-    {
-        int i = Gpu.Item, first = Gpu.GroupY * chunkRows, end = Math.Min(first + chunkRows, rows);
-        if (i < c)
-        {
-            float sum = 0;
-            for (int row = first; row < end; row++)
-                sum += dz.At((long)row * c).Load(i) * x.At((long)row * c).Load(i);
-            partials.At((long)Gpu.GroupY * c).Store(i, sum * f[i]);
         }
     }
 
@@ -142,26 +112,6 @@ internal sealed unsafe class ScaleColumnsNode : Node
                     float z = x[i] * (M[i] * F[i] - Offset) + (B is null ? 0 : B[i]);
                     to[i] = Accumulate ? z + to[i] : z;
                 }
-            }
-        }
-    }
-
-    private struct FactorBody : IParallelRange
-    {
-        public float* Dz, X, F, Sums;
-        public int C, ChunkRows;
-
-        public readonly void Run(int start, int end)
-        {
-            float* sums = ColumnSums.Chunk(Sums, start, ChunkRows, C);
-            for (long row = start; row < end; row++)
-            {
-                float* dz = Dz + row * C, x = X + row * C;
-                int i = 0;
-                for (; i <= C - Simd.Width; i += Simd.Width)
-                    (Vector.Load(sums + i) + Vector.Load(dz + i) * Vector.Load(x + i) * Vector.Load(F + i)).Store(sums + i);
-                for (; i < C; i++)
-                    sums[i] += dz[i] * x[i] * F[i];
             }
         }
     }

@@ -1,3 +1,4 @@
+using Marrow.Engine.Models;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 using Marrow.Formats.Numerics.Blocks;
@@ -29,6 +30,13 @@ public sealed record MemoryEstimate(long Weights, long Trainable, long Activatio
         RwkvConfig rwkv => For(rwkv, matrices, trainableValues, batchTokens, activationCheckpointing, activations, sequences, carries),
         _ => throw new ArgumentException($"no estimate for {config?.GetType().Name}", nameof(config)),
     };
+
+    /// <summary>
+    /// Bytes of the largest bf16 copy of a quantised weight that products by a vendor's library take beside everything else, one at a time; devices with such a library make
+    /// them where activations are bf16.
+    /// </summary>
+    public static long DecodedCopy(CausalModel model) =>
+        model.Weights.Where(w => MatMul.DecodesFor(w.Value)).Select(w => DType.BF16.Bytes(w.Value.Shape.Count)).DefaultIfEmpty().Max();
 
     private static MemoryEstimate For(LlamaConfig config, DType matrices, long trainableValues, int batchTokens, bool activationCheckpointing, DType activations)
     {

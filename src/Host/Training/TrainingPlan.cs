@@ -112,7 +112,7 @@ internal sealed class TrainingPlan : IDisposable
                 TrainedValues = layout.Trained,
                 AdaptedLayers = layout.AdaptedLayers,
                 QuantisedTypes = layout.QuantisedTypes,
-                Memory = Estimate(folder, matrices, layout, activations, job.Spec, data),
+                Memory = Estimate(folder, matrices, layout, activations, place.Capabilities, job.Spec, data),
                 Place = place,
                 Device = device,
                 Choice = choice,
@@ -175,12 +175,12 @@ internal sealed class TrainingPlan : IDisposable
         warnings.AddRange(WeightTypes.Remarks(model, matrices, folder.Tensors));
         if (job.Training.SegmentLength is not null)
             Trainer.RequireCarriedState(model);
-        var layout = new ModelLayout(model.Weights.Sum(w => w.Value.Shape.Count), model.WeightBytes, [.. model.Weights.Select(w => w.Value.DType).Where(t => t.IsBlock()).Distinct()]);
+        var layout = new ModelLayout(model.Weights.Sum(w => w.Value.Shape.Count), model.WeightBytes, [.. model.Weights.Select(w => w.Value.DType).Where(t => t.IsBlock()).Distinct()], MemoryEstimate.DecodedCopy(model));
         using FineTuning tuning = Tuning.Of(model, job, warnings);
         return layout with { Trained = tuning.Parameters.Count, AdaptedLayers = (tuning as AdaptedModel)?.Layers.Count };
     }
 
-    private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, ModelLayout layout, DType activations, JobSpec job, TrainingData data)
+    private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, ModelLayout layout, DType activations, DeviceCapabilities? device, JobSpec job, TrainingData data)
     {
         int batch = Math.Min(job.Training.BatchSize, data.Train.Count), row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
         // In segments only a segment of each sequence is in memory, and the state of those that go on.
@@ -190,8 +190,9 @@ internal sealed class TrainingPlan : IDisposable
         // Packed rows hold examples of the usual length.
         int sequences = job.Data.Packing && !carries ? (int)Math.Max(1, (long)tokens * data.Train.Count / data.Train.Tokens) : batch;
         var estimate = MemoryEstimate.For(folder.Config, matrices, layout.Trained, tokens, job.Training.ActivationCheckpointing, activations, sequences, carries);
+        long copy = device is { MatrixUnits: true } && activations == DType.BF16 ? layout.DecodedCopy : 0;
         // Each weight has a type of its own. Trained weights take the place of the base's.
-        return estimate with { Weights = job.Adapter.Method == "full" ? 0 : layout.WeightBytes };
+        return estimate with { Weights = job.Adapter.Method == "full" ? 0 : layout.WeightBytes, BlockWork = estimate.BlockWork + copy, HeadWork = estimate.HeadWork + copy };
     }
 
     private void Judge(List<string> warnings)
@@ -216,7 +217,7 @@ internal sealed class TrainingPlan : IDisposable
     }
 
     /// <summary>What the names and shapes of a model tell.</summary>
-    private sealed record ModelLayout(long Values, long WeightBytes, IReadOnlyList<DType> QuantisedTypes)
+    private sealed record ModelLayout(long Values, long WeightBytes, IReadOnlyList<DType> QuantisedTypes, long DecodedCopy)
     {
         public long Trained { get; init; }
 

@@ -20,8 +20,11 @@ public sealed record BlockFormat(DType DType, string Name, int Id, int Elements,
     /// <summary>Decodes blocks exactly as ggml's reference does with plain fp32 arithmetic; null where the type is only listed and copied.</summary>
     public BlockDecoder? Decode { get; init; }
 
-    /// <summary>Unpacks codes and scales, from which the values follow exactly; null where values are no multiples of a scale.</summary>
+    /// <summary>Unpacks codes and scales, from which the values follow exactly; null where the type is only listed and copied.</summary>
     public BlockUnpacker? Unpack { get; init; }
+
+    /// <summary>The sixteen numbers that unpacked codes stand for; empty where codes are the numbers themselves.</summary>
+    public ReadOnlyMemory<float> Levels { get; init; }
 
     /// <summary>Encodes as ggml's reference does without fused multiply-adds; null where the type is not written.</summary>
     public BlockEncoder? Encode { get; init; }

@@ -12,7 +12,7 @@ internal static class NF4
 {
     private const int Elements = 64, Bytes = 36;
 
-    public static BlockFormat Format { get; } = new(DType.NF4, "NF4", -1, Elements, Bytes) { Decode = Decode, Encode = Encode };
+    public static BlockFormat Format { get; } = new(DType.NF4, "NF4", -1, Elements, Bytes) { Decode = Decode, Unpack = Unpack, Levels = Levels.ToArray(), Encode = Encode };
 
     /// <summary>The sixteen levels.</summary>
     private static ReadOnlySpan<float> Levels =>
@@ -40,10 +40,7 @@ internal static class NF4
                 Vector512<float> table = Vector512.Create<float>(scaled);
                 for (int i = 0; i < 32; i += 8)
                 {
-                    // Every byte becomes two 32-bit indices, its high nibble first.
-                    Vector128<ushort> bytes = Vector128.WidenLower(Vector128.CreateScalarUnsafe(BinaryPrimitives.ReadUInt64LittleEndian(blocks[(4 + i)..])).AsByte());
-                    Vector128<byte> nibbles = (bytes >>> 4 | (bytes & Vector128.Create((ushort)15)) << 8).AsByte();
-                    Vector512<int> codes = Vector512.WidenLower(Vector256.WidenLower(nibbles.ToVector256Unsafe()).ToVector512Unsafe()).AsInt32();
+                    Vector512<int> codes = Vector512.WidenLower(Vector256.WidenLower(Codes(blocks[(4 + i)..]).ToVector256Unsafe()).ToVector512Unsafe()).AsInt32();
                     Vector512.ShuffleNative(table, codes).CopyTo(values[(2 * i)..]);
                 }
             }
@@ -57,6 +54,23 @@ internal static class NF4
                 }
             }
         }
+    }
+
+    private static void Unpack<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
+    {
+        for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
+        {
+            float largest = BinaryPrimitives.ReadSingleLittleEndian(blocks);
+            for (int i = 0; i < 32; i += 8)
+                to.Scaled(Codes(blocks[(4 + i)..]).AsSByte(), largest, at + 2 * i);
+        }
+    }
+
+    /// <summary>The sixteen codes of eight bytes.</summary>
+    private static Vector128<byte> Codes(ReadOnlySpan<byte> at)
+    {
+        Vector128<ushort> bytes = Vector128.WidenLower(Vector128.CreateScalarUnsafe(BinaryPrimitives.ReadUInt64LittleEndian(at)).AsByte());
+        return (bytes >>> 4 | (bytes & Vector128.Create((ushort)15)) << 8).AsByte();
     }
 
     private static void Encode(ReadOnlySpan<float> values, Span<byte> blocks)

@@ -13,14 +13,13 @@ internal static class Q4_K
 
     private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
+        Span<float> scales = stackalloc float[8], minima = stackalloc float[8];
         for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
-            float d = Sixteen.Half(blocks), e = Sixteen.Half(blocks[2..]);
+            SixBits.Read(blocks[4..], Sixteen.Half(blocks), Sixteen.Half(blocks[2..]), scales, minima);
             for (int sub = 0; sub < 8; sub += 2)
             {
-                (int s, int t) = SixBits.Read(blocks[4..], sub);
-                (int s2, int t2) = SixBits.Read(blocks[4..], sub + 1);
-                float scale = d * s, minimum = e * t, scale2 = d * s2, minimum2 = e * t2;
+                float scale = scales[sub], minimum = minima[sub], scale2 = scales[sub + 1], minimum2 = minima[sub + 1];
                 for (int column = 0; column < 32; column += 16)
                 {
                     Vector128<byte> q = Sixteen.Load(blocks[(16 + 16 * sub + column)..]);

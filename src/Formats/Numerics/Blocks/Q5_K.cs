@@ -13,15 +13,14 @@ internal static class Q5_K
 
     private static void Decode<T>(ReadOnlySpan<byte> blocks, T to) where T : struct, ISixteens, allows ref struct
     {
+        Span<float> scales = stackalloc float[8], minima = stackalloc float[8];
         for (int at = 0; !blocks.IsEmpty; blocks = blocks[Bytes..], at += Elements)
         {
-            float d = Sixteen.Half(blocks), e = Sixteen.Half(blocks[2..]);
+            SixBits.Read(blocks[4..], Sixteen.Half(blocks), Sixteen.Half(blocks[2..]), scales, minima);
             Vector128<byte> fifth0 = Sixteen.Load(blocks[16..]), fifth1 = Sixteen.Load(blocks[32..]);
             for (int sub = 0; sub < 8; sub += 2)
             {
-                (int s, int t) = SixBits.Read(blocks[4..], sub);
-                (int s2, int t2) = SixBits.Read(blocks[4..], sub + 1);
-                float scale = d * s, minimum = e * t, scale2 = d * s2, minimum2 = e * t2;
+                float scale = scales[sub], minimum = minima[sub], scale2 = scales[sub + 1], minimum2 = minima[sub + 1];
                 Vector128<byte> q0 = Sixteen.Load(blocks[(48 + 16 * sub)..]), q1 = Sixteen.Load(blocks[(64 + 16 * sub)..]);
                 Vector128<byte> bit = Vector128.Create((byte)16);
                 int y = at + 32 * sub;

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace Marrow.Formats.Numerics.Blocks;
 
 /// <summary>
-/// Room for the codes of blocks, not multiplied out: y = code·scale − minimum, the product and the difference each rounded. There is a place for every sixteen elements
+/// Room for the codes of blocks, not multiplied out: y = code·scale − minimum (or level·scale), the product and the difference each rounded. There is a place for every sixteen elements
 /// of each of <see cref="Rows"/> rows, those of the rows side by side; the spans start with that of the row's first.
 /// </summary>
 /// <param name="codes">Sixteen signed bytes a place.</param>

@@ -71,7 +71,7 @@ internal static class AdapterOutput
     {
         if (!Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any())
             return;
-        string? other = Directory.EnumerateFileSystemEntries(folder).Select(e => Path.GetFileName(e)).FirstOrDefault(n => n is not (PeftConfig.FileName or PeftFolder.TensorFile or PeftFolder.OldTensorFile or MlxKind.TensorFile));
+        string? other = Directory.EnumerateFileSystemEntries(folder).Select(e => Path.GetFileName(e)).FirstOrDefault(n => n is not (PeftConfig.FileName or PeftFolder.TensorFile or PeftFolder.OldTensorFile or MlxKind.TensorFile or "README.md"));
         if (other is not null || !File.Exists(Path.Combine(folder, PeftConfig.FileName)))
             throw new MarrowException("IO009", $"{Echo.Name(folder, 300)}: {(other is null ? "holds no adapter" : $"holds more than an adapter ('{Echo.Name(other)}')")}, and all of it would be replaced; choose another name{(other is null ? "" : ", or take that away")}. [IO009]");
     }

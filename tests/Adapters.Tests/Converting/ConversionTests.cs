@@ -197,7 +197,7 @@ public sealed class ConversionTests
         fixture.Refused("bat", "x", "peft", "IO009", r => r with { Output = fixture.Folder[""] });
         Assert.True(File.Exists(kept));
         fixture.Make("other", new LoraConfig { R = 2 });
-        File.WriteAllText(fixture.Folder["other", "README.md"], "mine");
+        File.WriteAllText(fixture.Folder["other", "results.txt"], "mine");
         fixture.Refused("bat", "x", "peft", "IO009", r => r with { Output = fixture.Folder["other"] });
     }
 

@@ -167,6 +167,8 @@ public class ArchitectureConfigTests
         Refused("GA002", "'blk.0.attn_q_norm.weight'", () => architecture.Official(file, config));
         file.Remove("blk.0.ffn_gate_inp.weight").Remove("blk.0.attn_q_norm.weight").Remove("blk.1.attn_k.weight").Add("blk.1.attn_k.weight", 15, 32);
         Refused("GA003", "'blk.1.attn_k.weight' is F32 [15,32]", () => architecture.Official(file, config));
+        using (ShapesOnly large = new ShapesOnly().Add("blk.1.attn_q.weight", DType.I8, 1L << 40, 1))
+            Refused("GA003", "'blk.1.attn_q.weight' is I8", () => architecture.Official(large, config));
         official.Add("model.layers.0.self_attn.sinks", 4);
         Refused("GA002", "'model.layers.0.self_attn.sinks'", () => architecture.ToGguf(official, config));
         // A second copy of the embedding is no part of a tied model.

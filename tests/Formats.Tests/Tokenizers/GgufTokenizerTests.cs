@@ -184,6 +184,18 @@ public class GgufTokenizerTests(ITestOutputHelper output)
         Assert.Contains("\"tools\"", File.ReadAllText(folder["tokenizer_config.json"]), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_way_to_cut_that_no_key_names_is_told()
+    {
+        GgufMetadata values = GgufValues.ByteLevel(), bare = new("bare.gguf");
+        Assert.Empty(GgufTokenizer.Read(values).Warnings);
+        foreach ((string key, GgufValue value) in values.Values)
+            if (key != "tokenizer.ggml.pre")
+                bare.Set(key, value);
+        Assert.Contains("bare.gguf: tokenizer.ggml.pre is missing", Assert.Single(GgufTokenizer.Read(bare).Warnings), StringComparison.Ordinal);
+        Assert.Empty(GgufTokenizer.Read(GgufValues.SentencePiece()).Warnings);
+    }
+
     [Theory]
     [InlineData("<|eot_id|>")]
     [InlineData("<|end_of_text|>")]

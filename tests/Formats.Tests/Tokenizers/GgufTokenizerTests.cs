@@ -14,13 +14,20 @@ public class GgufTokenizerTests(ITestOutputHelper output)
     private static GgufMetadata From(JsonObject json, out IReadOnlyList<string> notes, string? pre = null, string config = "{}", int rows = 300) =>
         GgufValues.From(rows, out notes, pre, ("tokenizer.json", json.ToJsonString()), ("tokenizer_config.json", config));
 
+    private static IReadOnlyList<string> GgufNotes(string config)
+    {
+        _ = From(TinyTokenizers.ByteLevel(), out IReadOnlyList<string> notes, null, config);
+        return notes;
+    }
+
     private static ModelFileException Refused(JsonObject json, string config = "{}") =>
         Assert.Throws<ModelFileException>(() => From(json, out _, null, config));
 
     [Fact]
     public void A_byte_level_file()
     {
-        GgufMetadata values = From(TinyTokenizers.ByteLevel(), out IReadOnlyList<string> notes);
+        Assert.Contains("no token that ends a text; llama.cpp takes token 11", Assert.Single(GgufNotes("{}")), StringComparison.Ordinal);
+        GgufMetadata values = From(TinyTokenizers.ByteLevel(), out IReadOnlyList<string> notes, config: """{ "eos_token": "<|end|>" }""");
         Assert.Empty(notes);
         Assert.Equal(("gpt2", "gpt-2"), (values.Text("tokenizer.ggml.model"), values.Text("tokenizer.ggml.pre")));
         Assert.Equal((true, false), (values.Flag("tokenizer.ggml.add_bos_token"), values.Flag("tokenizer.ggml.add_eos_token")));

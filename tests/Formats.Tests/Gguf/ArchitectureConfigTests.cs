@@ -93,7 +93,7 @@ public class ArchitectureConfigTests
     public void Stretches_of_frequencies_come_back()
     {
         foreach (RopeScaling? scaling in (RopeScaling?[])[null, new RopeScaling.Linear(4), new RopeScaling.Llama3(32, 1, 4, 128), new RopeScaling.Llama3(8, 0.5, 3, 77),
-            new RopeScaling.Yarn(4, 32, 32, 1, RopeScaling.Yarn.DefaultAttentionFactor(4, null, null), true), new RopeScaling.Yarn(2.5, 77, 40, 1.5, 1.25, true)])
+            new RopeScaling.Yarn(4, 32, 32, 1, RopeScaling.Yarn.DefaultAttentionFactor(4, null, null), true), new RopeScaling.Yarn(2.5, 77, 40, 1.5, 1.25, true), new RopeScaling.Yarn(4, 128, 32, 1, 0.9, true), new RopeScaling.Yarn(40, 4096, 32, 1, 0.707, true)])
         {
             LlamaConfig config = TinyModels.Config("llama") with { RopeScaling = scaling };
             GgufArchitecture architecture = GgufArchitectures.For(config);

@@ -90,6 +90,24 @@ public class GgufTokenizerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Taking_tokens_whole_is_the_same_where_merging_gives_each()
+    {
+        JsonObject json = TinyTokenizers.ByteLevel();
+        json["pre_tokenizer"] = TinyTokenizers.Parse(TokenizerDocument.Splits(PreTokenizerTable.Find("tekken")!.Patterns));
+        GgufMetadata values = From(json, out _);
+        Assert.Equal("tekken", values.Text("tokenizer.ggml.pre"));
+        ITokenizer written = TokenizerJson.Parse(json.ToJsonString()), read = GgufTokenizer.Read(values).Tokenizer;
+        foreach (string text in (string[])["low slow er LOW lower", "HelloWorld 123", " low<|end|>er"])
+            Assert.Equal(written.Encode(text, true, false), read.Encode(text, true, false));
+        // No merge makes this one; the next is a word by itself.
+        json["model"]!["vocab"]!["lower"] = 262;
+        Assert.Equal("TK016", Refused(json).Code);
+        json["model"]!["vocab"]!.AsObject().Remove("lower");
+        json["added_tokens"]!.AsArray().Add(TinyTokenizers.Added(262, "slow", special: false));
+        Assert.Equal("TK016", Refused(json).Code);
+    }
+
+    [Fact]
     public void Every_pre_tokenizer_written_as_files_cuts_alike()
     {
         var random = new Random(53);

@@ -210,6 +210,18 @@ public class GgufTokenizerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Padding_of_minus_1_is_none()
+    {
+        GgufMetadata values = GgufValues.SentencePiece();
+        values.Set("tokenizer.ggml.padding_token_id", uint.MaxValue);
+        Assert.Null(GgufTokenizer.Read(values).PadId);
+        values.Set("tokenizer.ggml.padding_token_id", new GgufValue(GgufType.I32, -1L));
+        Assert.Null(GgufTokenizer.Read(values).PadId);
+        values.Set("tokenizer.ggml.padding_token_id", uint.MaxValue - 1);
+        Assert.Equal("GV005", Assert.Throws<ModelFileException>(() => GgufTokenizer.Read(values)).Code);
+    }
+
+    [Fact]
     public void A_way_to_cut_that_no_key_names_is_told()
     {
         GgufMetadata values = GgufValues.ByteLevel(), bare = new("bare.gguf");

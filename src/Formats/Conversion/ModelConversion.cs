@@ -66,7 +66,10 @@ public static class ModelConversion
             foreach (string file in (model.Tokenizer?.Present ?? []).Prepend(model.GenerationFile).OfType<string>())
                 AtomicFile.WriteBytes(Path.Combine(folder, Path.GetFileName(file)), InputFile.ReadAll(file));
             if (model.GgufValues is { } values && GgufTokenizer.IsPresent(values))
+            {
                 GgufTokenizer.WriteFiles(values, folder);
+                run.Warnings.AddRange(GgufTokenizer.Warnings(values));
+            }
             SafetensorsWriter.WriteModel(folder, run.Tensors, options.MaxShardBytes);
             run.Check(path, () => SafetensorsFolder.Open(folder));
         });

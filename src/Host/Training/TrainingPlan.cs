@@ -97,6 +97,7 @@ internal sealed class TrainingPlan : IDisposable
         {
             warnings.AddRange(folder.Warnings);
             ModelTokenizer? tokenizer = ModelTokenizer.Of(folder);
+            warnings.AddRange(tokenizer?.Warnings ?? []);
             ModelLayout layout = Layout(folder, job.Spec, given, warnings);
             TrainingData data = TrainingData.Load(job.Spec, LoadedModel.VocabularyOf(folder, tokenizer), stopping);
             device = dryRun ? null : devices.Open(choice.Device);

@@ -64,6 +64,21 @@ public sealed class GgufConversionTests : IDisposable
             (back.HeadCount, back.HeadDim, back.TiedEmbeddings, back.TorchDType, back.MaxPositions, back.LayerCount));
     }
 
+    [Fact]
+    public void AFileWithoutTokenizerBecomesAFolderWithoutOne()
+    {
+        TinyModels.Llama(_files["in"], 1, DType.F32, "llama");
+        _files.Convert("in", "model.gguf");
+        using (GgufFile file = GgufFile.Open(_files["model.gguf"]))
+        {
+            file.Values.Set("tokenizer.ggml.model", "no_vocab");
+            GgufWriter.Write(_files["bare.gguf"], file.Values, [.. file.Tensors.Keys.Select(n => TensorToWrite.Copy(file, n))]);
+        }
+        _files.Convert("bare.gguf", "back", new() { Verify = true });
+        Assert.Equal(File.ReadAllBytes(_files["in/model.safetensors"]), File.ReadAllBytes(_files["back/model.safetensors"]));
+        Assert.False(File.Exists(_files["back/tokenizer.json"]));
+    }
+
     [Theory]
     [InlineData(7, DType.BF16)]
     [InlineData(7, DType.F32)]

@@ -112,6 +112,13 @@ public sealed class ForeignMetadataTests : IDisposable
         static IReadOnlyList<string> Losses(LlamaConfig config) => GgufArchitectures.For(config).Losses(config);
     }
 
+    [Fact]
+    public void Windows_of_different_sizes_have_no_key()
+    {
+        LlamaConfig config = TinyModels.Config("qwen3") with { Windows = [5, 6, null] };
+        ArchitectureConfigTests.Refused("GA006", "'qwen3.attention.sliding_window' can name one size", () => GgufArchitectures.For(config).Describe(config, new GgufMetadata("w.gguf")));
+    }
+
     [Theory]
     [InlineData("rwkv7.feed_forward_length", 7)]
     [InlineData("rwkv7.attention.gate_lora_rank", 7)]

@@ -14,13 +14,20 @@ public class GgufTokenizerTests(ITestOutputHelper output)
     private static GgufMetadata From(JsonObject json, out IReadOnlyList<string> notes, string? pre = null, string config = "{}", int rows = 300) =>
         GgufValues.From(rows, out notes, pre, ("tokenizer.json", json.ToJsonString()), ("tokenizer_config.json", config));
 
+    private static IReadOnlyList<string> GgufNotes(string config)
+    {
+        _ = From(TinyTokenizers.ByteLevel(), out IReadOnlyList<string> notes, null, config);
+        return notes;
+    }
+
     private static ModelFileException Refused(JsonObject json, string config = "{}") =>
         Assert.Throws<ModelFileException>(() => From(json, out _, null, config));
 
     [Fact]
     public void A_byte_level_file()
     {
-        GgufMetadata values = From(TinyTokenizers.ByteLevel(), out IReadOnlyList<string> notes);
+        Assert.Contains("no token that ends a text; llama.cpp takes token 11", Assert.Single(GgufNotes("{}")), StringComparison.Ordinal);
+        GgufMetadata values = From(TinyTokenizers.ByteLevel(), out IReadOnlyList<string> notes, config: """{ "eos_token": "<|end|>" }""");
         Assert.Empty(notes);
         Assert.Equal(("gpt2", "gpt-2"), (values.Text("tokenizer.ggml.model"), values.Text("tokenizer.ggml.pre")));
         Assert.Equal((true, false), (values.Flag("tokenizer.ggml.add_bos_token"), values.Flag("tokenizer.ggml.add_eos_token")));
@@ -80,6 +87,24 @@ public class GgufTokenizerTests(ITestOutputHelper output)
             string text = RandomText.Next(random, 50) + "low's LOW'S 12345 $+-=,,low\r\n\n  lower()  漢字かな12";
             Assert.Equal(written.Encode(text, true, false), read.Encode(text, true, false));
         }
+    }
+
+    [Fact]
+    public void Taking_tokens_whole_is_the_same_where_merging_gives_each()
+    {
+        JsonObject json = TinyTokenizers.ByteLevel();
+        json["pre_tokenizer"] = TinyTokenizers.Parse(TokenizerDocument.Splits(PreTokenizerTable.Find("tekken")!.Patterns));
+        GgufMetadata values = From(json, out _);
+        Assert.Equal("tekken", values.Text("tokenizer.ggml.pre"));
+        ITokenizer written = TokenizerJson.Parse(json.ToJsonString()), read = GgufTokenizer.Read(values).Tokenizer;
+        foreach (string text in (string[])["low slow er LOW lower", "HelloWorld 123", " low<|end|>er"])
+            Assert.Equal(written.Encode(text, true, false), read.Encode(text, true, false));
+        // No merge makes this one; the next is a word by itself.
+        json["model"]!["vocab"]!["lower"] = 262;
+        Assert.Equal("TK016", Refused(json).Code);
+        json["model"]!["vocab"]!.AsObject().Remove("lower");
+        json["added_tokens"]!.AsArray().Add(TinyTokenizers.Added(262, "slow", special: false));
+        Assert.Equal("TK016", Refused(json).Code);
     }
 
     [Fact]
@@ -182,6 +207,30 @@ public class GgufTokenizerTests(ITestOutputHelper output)
         Assert.Equal([260, 261], loaded.StopIds);
         Assert.Equal("D<|end|>", loaded.ChatTemplate!.Render([], false));
         Assert.Contains("\"tools\"", File.ReadAllText(folder["tokenizer_config.json"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Padding_of_minus_1_is_none()
+    {
+        GgufMetadata values = GgufValues.SentencePiece();
+        values.Set("tokenizer.ggml.padding_token_id", uint.MaxValue);
+        Assert.Null(GgufTokenizer.Read(values).PadId);
+        values.Set("tokenizer.ggml.padding_token_id", new GgufValue(GgufType.I32, -1L));
+        Assert.Null(GgufTokenizer.Read(values).PadId);
+        values.Set("tokenizer.ggml.padding_token_id", uint.MaxValue - 1);
+        Assert.Equal("GV005", Assert.Throws<ModelFileException>(() => GgufTokenizer.Read(values)).Code);
+    }
+
+    [Fact]
+    public void A_way_to_cut_that_no_key_names_is_told()
+    {
+        GgufMetadata values = GgufValues.ByteLevel(), bare = new("bare.gguf");
+        Assert.Empty(GgufTokenizer.Read(values).Warnings);
+        foreach ((string key, GgufValue value) in values.Values)
+            if (key != "tokenizer.ggml.pre")
+                bare.Set(key, value);
+        Assert.Contains("bare.gguf: tokenizer.ggml.pre is missing", Assert.Single(GgufTokenizer.Read(bare).Warnings), StringComparison.Ordinal);
+        Assert.Empty(GgufTokenizer.Read(GgufValues.SentencePiece()).Warnings);
     }
 
     [Theory]

@@ -25,8 +25,16 @@ public sealed class GemmaGguf : TransformerGguf
     private int? Window => _second ? 4096 : null;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Losses(ModelConfig config) => _second && !((LlamaConfig)config).TiedEmbeddings
-        ? [.. base.Losses(config), "llama.cpp knows no output.weight of its own in gemma2 and will not open the file; other programs may"] : base.Losses(config);
+    public override IReadOnlyList<string> Losses(ModelConfig config)
+    {
+        List<string> losses = [.. base.Losses(config)];
+        var model = (LlamaConfig)config;
+        if (_second && !model.TiedEmbeddings)
+            losses.Add("llama.cpp knows no output.weight of its own in gemma2 and will not open the file; other programs may");
+        if (!WindowKeys.IsPeriodic(model.Windows, Period))
+            losses.Add($"llama.cpp knows only layers that slide in turn, in {Name} all but the last of every {Period} where it is told no other number; its results differ beyond the window");
+        return losses;
+    }
 
     private protected override LlamaConfig Complete(LlamaConfig config, GgufKeys keys)
     {

@@ -211,7 +211,8 @@ public abstract class GgufArchitecture
     }
 
     // A block-quantised vector has no rows that could be moved.
-    private static bool Rows(TensorInfo info, int heads) => info.Shape is [var rows, ..] && rows > 0 && rows % (2L * heads) == 0 && (info.Shape.Count > 1 || !info.DType.IsBlock());
+    private static bool Rows(TensorInfo info, int heads) =>
+        info.Shape is [> 0 and var rows, ..] && rows % (2L * heads) == 0 && rows / heads <= LlamaConfigReader.MostHeadDim && (info.Shape.Count > 1 || !info.DType.IsBlock());
 
     /// <summary>Official rows of a head, halves of the rotation, at the places of pairs: row 2i + j of a file is official row j·d/2 + i (spec/formats.md §6.3).</summary>
     private static int[] Interleaved(int size) => [.. Enumerable.Range(0, size).Select(row => row % 2 * (size / 2) + row / 2)];

@@ -78,11 +78,20 @@ internal static class RopeKeys
         if (slow >= fast)
             throw keys.Values.Error("GA005", keys.Key(Slow), string.Create(CultureInfo.InvariantCulture, $"is {slow:R}, but must be below {fast:R}"));
         // llama.cpp's factor comes on top of what yarn has by itself; its converter writes Hugging Face's, which is the whole, under another key.
-        double attention = keys.Positive(Attention) is { } ratio ? (float)(ratio * Usual(factor)) : keys.Positive("rope.scaling.yarn_attn_factor") ?? Usual(factor);
+        double attention = keys.Positive(Attention) is { } ratio ? Shortest(ratio, Usual(factor)) : keys.Positive("rope.scaling.yarn_attn_factor") ?? Usual(factor);
         return new RopeScaling.Yarn(factor, keys.Size(Original, MostPositions) ?? config.MaxPositions, fast, slow, attention, Truncate: true);
     }
 
     private static double Usual(double factor) => RopeScaling.Yarn.DefaultAttentionFactor(factor, null, null);
+
+    // The shortest decimal number that gives this ratio in 32 bits, as a config.json has it.
+    private static double Shortest(double ratio, double usual)
+    {
+        for (int digits = 1; digits < 10; digits++)
+            if (double.Parse((ratio * usual).ToString($"G{digits}", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) is var number && (float)(number / usual) == (float)ratio)
+                return number;
+        return ratio * usual;
+    }
 
     private static double Above0(GgufKeys keys, double factor) => factor > 0 ? factor
         : throw keys.Values.Error("GA004", keys.Key(Factor), string.Create(CultureInfo.InvariantCulture, $"is {factor:R}, but must be above 0"));

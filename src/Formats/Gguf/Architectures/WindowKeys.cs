@@ -26,9 +26,8 @@ internal static class WindowKeys
             return slides.Length == layers ? Of(slides, size)
                 : throw keys.Values.Error("GA005", key, $"has {slides.Length} entries for {layers} layers");
         }
-        int? said = keys.Size(Pattern, MostTokens, 0) ?? period;
         // A period of 1 is no layer that slides, of 0 none that does not.
-        return Of([.. Enumerable.Range(0, layers).Select(l => said is null or 0 || (l + 1) % said != 0)], size);
+        return Of([.. Slides(keys.Size(Pattern, MostTokens, 0) ?? period, layers)], size);
     }
 
     /// <summary>Puts the keys; the pattern only where it is not the architecture's own.</summary>
@@ -46,19 +45,28 @@ internal static class WindowKeys
             return;
         }
         if (sizes.Length > 1)
-            throw new MarrowException("GA006", "layers have sliding windows of different sizes, for which GGUF has no key");
+            throw keys.Values.Error("GA006", keys.Key(Window), $"can name one size, but the layers' windows are of {sizes.Length} different sizes; keep the model in another kind of file");
         keys.Set(Window, size);
         bool[] slides = [.. windows.Select(w => w is not null)];
         if (slides.SequenceEqual(Slides(period, slides.Length)))
             return;
-        int first = Array.IndexOf(slides, false) + 1;
-        if (first > 1 && slides.SequenceEqual(Slides(first, slides.Length)))
-            keys.Set(Pattern, first);
+        if (PeriodOf(slides) is { } other)
+            keys.Set(Pattern, other);
         else
             keys.Values.Set(keys.Key(Pattern), new GgufValue(GgufType.Bool, slides));
     }
 
-    private static IEnumerable<bool> Slides(int? period, int layers) => Enumerable.Range(0, layers).Select(l => period is null || (l + 1) % period != 0);
+    /// <summary>Whether one number says which layers slide; llama.cpp passes over a list of an architecture that has a period of its own.</summary>
+    public static bool IsPeriodic(IReadOnlyList<int?> windows, int period)
+    {
+        bool[] slides = [.. windows.Select(w => w is not null)];
+        return Array.TrueForAll(slides, s => !s) || slides.SequenceEqual(Slides(period, slides.Length)) || PeriodOf(slides) is not null;
+    }
+
+    // 0 where all slide.
+    private static int? PeriodOf(bool[] slides) => Array.IndexOf(slides, false) + 1 is not 1 and var first && slides.SequenceEqual(Slides(first, slides.Length)) ? first : null;
+
+    private static IEnumerable<bool> Slides(int? period, int layers) => Enumerable.Range(0, layers).Select(l => period is null or 0 || (l + 1) % period != 0);
 
     private static int?[] Of(bool[] slides, int? size) => Array.TrueForAll(slides, s => !s) ? [] : [.. slides.Select(s => s ? size : null)];
 }

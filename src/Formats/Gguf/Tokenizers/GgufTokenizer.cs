@@ -61,6 +61,10 @@ public static class GgufTokenizer
         return new GgufTokenizerFiles(values, folder).Write();
     }
 
+    /// <summary>What is missing in the metadata though readers can do without it, one sentence each.</summary>
+    internal static IReadOnlyList<string> Warnings(GgufMetadata values) => values.Text(TokenizerKeys.Model) == "gpt2" && !values.Has(TokenizerKeys.Pre)
+        ? [$"{values.Path}: {TokenizerKeys.Pre} is missing, so texts are cut in the way called 'default', which is seldom the model's own; take a newer file, or the tokenizer of the model's Hugging Face folder"] : [];
+
     /// <summary>What the three kinds have in common.</summary>
     internal static ModelTokenizer Finish(GgufMetadata values, GgufVocabulary vocabulary, TokenizerParts parts, int? bos, int? eos, int? unknown)
     {
@@ -70,7 +74,7 @@ public static class GgufTokenizer
             if (id is { } known)
                 texts.Add(role, vocabulary.Tokens.Texts[known]);
         JinjaChatTemplate? template = values.Text(TokenizerKeys.ChatTemplate) is { } source ? new JinjaChatTemplate(source, values.Path, texts) : null;
-        return new ModelTokenizer(new HuggingFaceTokenizer(parts, bos, eos), vocabulary.StopIds(eos), padding, unknown, template);
+        return new ModelTokenizer(new HuggingFaceTokenizer(parts, bos, eos), vocabulary.StopIds(eos), padding, unknown, template) { Warnings = Warnings(values) };
     }
 
     /// <summary>BOS and EOS around a text, as the file's flags or the defaults of its kind have it.</summary>

@@ -1,6 +1,7 @@
 using System.Text;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Tokenizers;
+using Marrow.Formats.Tokenizers.PreTokenizers;
 using Marrow.Formats.Tokenizers.SentencePiece;
 
 namespace Marrow.Formats.Gguf.Tokenizers;
@@ -67,11 +68,46 @@ internal sealed class GgufTokenizerWriter(TokenizerFiles files, int rows, GgufMe
     private static PreTokenizerRow RowOf(FolderTokenizer folder, TokenizerStructure structure)
     {
         bool nfc = structure.Normalizers is [TokenizerStructure.Nfc];
-        PreTokenizerRow? row = (nfc || structure.Normalizers.Count == 0) && structure.PreTokenizers[^1] == TokenizerStructure.Bytes
-            ? PreTokenizerTable.Find(structure.PreTokenizers[..^1], structure.IgnoreMerges, nfc) : null;
+        PreTokenizerRow? row = Find(structure.IgnoreMerges);
+        // Whether tokens are taken whole first makes no difference where merging gives every one of them.
+        if (row is null && !structure.IgnoreMerges && Find(true) is { } taking && MergesGiveEveryToken(folder))
+            row = taking;
         return row ?? throw new ModelFileException("TK016", folder.Path,
             $"how it normalises and cuts a text has no name in GGUF: {Shown([.. structure.Normalizers, .. structure.PreTokenizers])}{(structure.IgnoreMerges ? " with ignore_merges" : "")}. " +
             $"Where you know which pre-tokenizer of {PreTokenizerTable.Names} comes nearest, name it with --pre; otherwise keep the Hugging Face form");
+
+        PreTokenizerRow? Find(bool ignoreMerges) => (nfc || structure.Normalizers.Count == 0) && structure.PreTokenizers[^1] == TokenizerStructure.Bytes
+            ? PreTokenizerTable.Find(structure.PreTokenizers[..^1], ignoreMerges, nfc) : null;
+    }
+
+    /// <summary>Whether the model, which does not take tokens whole, makes of each token's text that token; an added token must not be a piece of a text.</summary>
+    private static bool MergesGiveEveryToken(FolderTokenizer folder)
+    {
+        Dictionary<int, AddedToken> added = Added(folder);
+        var ids = new List<int>();
+        try
+        {
+            for (int id = 0; id < folder.Parts.Vocabulary.Size; id++)
+            {
+                if (added.ContainsKey(id) || !folder.Parts.Vocabulary.TryGetToken(id, out string? text))
+                    continue;
+                ids.Clear();
+                folder.Parts.Model.Encode(text, ids);
+                if (ids is not [var only] || only != id)
+                    return false;
+            }
+        }
+        catch (MarrowException)
+        {
+            // A token with a character that no token stands for.
+            return false;
+        }
+        return added.Values.All(token =>
+        {
+            var pieces = new PieceList(token.Content, atStart: true);
+            folder.Parts.PreTokenizer?.Apply(pieces);
+            return pieces.Pieces.Count != 1 || pieces.Text != token.Content;
+        });
     }
 
     private void WriteSentencePiece(FolderTokenizer folder, TokenizerStructure structure)
@@ -82,14 +118,14 @@ internal sealed class GgufTokenizerWriter(TokenizerFiles files, int rows, GgufMe
             case ([TokenizerStructure.SpaceInFront, TokenizerStructure.VisibleSpaces] or [TokenizerStructure.VisibleSpaces], [] or [TokenizerStructure.SplitAtSpaces]):
                 space = structure.Normalizers.Count == 2;
                 break;
-            case ([], [TokenizerStructure.Metaspace + nameof(Marrow.Formats.Tokenizers.PreTokenizers.PrependScheme.Never)]):
+            case ([], [TokenizerStructure.Metaspace + nameof(PrependScheme.Never)]):
                 space = false;
                 break;
-            case ([], [TokenizerStructure.Metaspace + nameof(Marrow.Formats.Tokenizers.PreTokenizers.PrependScheme.Always)]):
+            case ([], [TokenizerStructure.Metaspace + nameof(PrependScheme.Always)]):
                 space = true;
                 _notes.Add("the tokenizer puts no space in front of a text that begins with one; readers of GGUF put one there too");
                 break;
-            case ([], [TokenizerStructure.Metaspace + nameof(Marrow.Formats.Tokenizers.PreTokenizers.PrependScheme.First)]):
+            case ([], [TokenizerStructure.Metaspace + nameof(PrependScheme.First)]):
                 space = true;
                 _notes.Add("the tokenizer puts a space in front of the whole text only, and not where it begins with one; readers of GGUF put one there too, and behind every special token");
                 break;

@@ -70,7 +70,8 @@ internal sealed class GgufVocabulary
     /// <exception cref="ModelFileException">GV005 it is not the id of a token.</exception>
     public int? Id(string key)
     {
-        if (_values.Integer(key) is not { } id)
+        // llama.cpp's converter of llama2.c models writes -1, in 32 unsigned bits, for padding that there is none of.
+        if (_values.Integer(key) is not { } id || (key == TokenizerKeys.Padding && id is -1 or uint.MaxValue))
             return null;
         return id >= 0 && id < Tokens.Count ? (int)id
             : throw _values.Error("GV005", key, $"is {id}, but the vocabulary has the tokens 0 to {Tokens.Count - 1}; correct the metadata, or convert the model again");

@@ -57,6 +57,8 @@ internal static class TokenRows
         foreach ((string key, int? id) in (ReadOnlySpan<(string, int?)>)[(TokenizerKeys.Bos, bos), (TokenizerKeys.Eos, eos), (TokenizerKeys.Unknown, folder.Unk), (TokenizerKeys.Padding, folder.Pad)])
             if (id is { } known)
                 values.Set(key, known);
+        if (eos is null)
+            notes.Add($"the tokenizer names no token that ends a text; llama.cpp takes token {(values.Text(TokenizerKeys.Model) == "gpt2" ? 11 : 2)} for it, so name one as eos_token in tokenizer_config.json");
         values.Set(TokenizerKeys.AddBos, before.Length > 0);
         values.Set(TokenizerKeys.AddEos, after.Length > 0);
         PutEnds(values, folder.StopIds, tokens, notes);

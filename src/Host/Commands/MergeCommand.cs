@@ -96,6 +96,8 @@ internal static class MergeCommand
         output.WriteLine($"  logits    merged against adapter on {logits.Tokens} tokens: largest difference {Number(logits.Largest)}, mean {Number(logits.Mean)} (logits reach {Number(logits.LargestLogit)}); same first choice for {logits.SameChoices} of {logits.Tokens}");
         output.WriteLine($"  undoing   {(certificate.UnmergeError is { } error ? $"would bring the base back within {Number(error)}" : "is not possible for every tensor; keep the base model")}");
         ModelConverter.WriteTypes(output, report);
+        if (!report.Exact)
+            output.WriteLine("  the logits above are those before the values were rounded so");
         output.WriteLine($"  written   also as {Echo.Name(proof, 300)}");
     }
 }

@@ -70,6 +70,7 @@ public class ConvertTests
             ? JsonDocument.Parse(seen).RootElement.GetProperty("problems").EnumerateArray().Select(p => p.GetProperty("message").GetString()!) : []];
         Assert.Contains("give the first file, 's-00001-of-", Assert.Single(problems), StringComparison.Ordinal);
         MarrowProcess.Refused(["convert", parts[1], folder["x.gguf"]], "this is part 2", "[GS001]");
+        MarrowProcess.Refused(["convert", folder["s.gguf"], folder["x.gguf"]], $"in several; give the first of them, '{Path.GetFileName(parts[0])}'", "[HF013]");
         File.Delete(parts[2]);
         MarrowProcess.Refused(["convert", parts[0], folder["x.gguf"]], "part 3 of", "is missing", "[GS004]");
         MarrowProcess.Refused(["convert", parts[0], folder["s.gguf"], "--shard-size", "20KB", "--overwrite"], "[GS004]");

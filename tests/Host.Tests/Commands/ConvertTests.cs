@@ -120,6 +120,26 @@ public class ConvertTests
         Assert.False(Directory.Exists(folder["out"]));
     }
 
+    /// <summary>Something of config.json, what stands there instead, whether OUT is a folder, and the code of the refusal; none where it is told and copied.</summary>
+    [Theory]
+    [InlineData("\"num_hidden_layers\":2", "\"num_hidden_layers\":3", false, "MD002")]
+    [InlineData("\"num_hidden_layers\":2", "\"num_hidden_layers\":3", true, "MD002")]
+    [InlineData("\"vocab_size\":64", "\"vocab_size\":65", false, "MD002")]
+    [InlineData("\"num_hidden_layers\":2", "\"num_hidden_layers\":1", false, "MD001")]
+    [InlineData("\"num_hidden_layers\":2", "\"num_hidden_layers\":1", true, null)]
+    public void A_configuration_that_contradicts_the_weights_makes_no_model(string right, string wrong, bool toFolder, string? code)
+    {
+        using var folder = new TemporaryFolder();
+        string model = TinyModel.Write(folder), config = Path.Combine(model, "config.json"), target = folder[toFolder ? "out" : "out.gguf"], text = File.ReadAllText(config);
+        Assert.Contains(right, text, StringComparison.Ordinal);
+        File.WriteAllText(config, text.Replace(right, wrong, StringComparison.Ordinal));
+        if (code is not null)
+            MarrowProcess.Refused(["convert", model, target], $"[{code}]", "config.json");
+        else
+            Assert.Contains("they are copied", MarrowProcess.Done("convert", model, target), StringComparison.Ordinal);
+        Assert.Equal(code is null, Path.Exists(target));
+    }
+
     [Fact]
     public void Logits_are_never_written_over_what_they_are_made_of()
     {

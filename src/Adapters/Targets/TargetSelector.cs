@@ -58,7 +58,7 @@ public sealed partial class TargetSelector
             throw new MarrowException("AD003", $"No layer of this {_model.ModelType} model is selected by target_modules {Show(_targets)}"
                 + $"{(idle.Length == 0 ? " after exclude_modules, layers_to_transform and modules_to_save" : "")}; its linear layers are "
                 + $"{string.Join(", ", Endings())} in layers 0 … {_model.Linears.Select(l => _rule.LayerOf(l.Path) ?? 0).Max()}"
-                + $"{(idle.Length == 0 ? "" : NearNames.Hint(idle[0], Endings()))}. [AD003]");
+                + $"{(idle.Length > 0 && NearNames.Hint(idle[0], Endings()) is { Length: > 0 } hint ? hint : ".")} [AD003]");
         foreach (string name in idle)
             _warnings.Add($"target_modules: no linear layer is called '{Echo.Name(name)}'{NearNames.Hint(name, Endings())}");
         return chosen;

@@ -17,6 +17,13 @@ internal static partial class GgufSplit
     /// <summary>What a part's name begins with; null where a file is not named as a part.</summary>
     public static string? PrefixOf(string path) => Pattern().Match(path) is { Success: true } match ? match.Groups[1].Value : null;
 
+    /// <summary>The first part that lies there of a model that would be called <paramref name="path"/> were it not split; null where there is none.</summary>
+    public static string? FirstOf(string path)
+    {
+        string full = Path.GetFullPath(path), folder = Path.GetDirectoryName(full) ?? full;
+        return Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.gguf").Where(f => PrefixOf(f) == GgufWriter.PrefixOf(full) && !IsLater(f)).Order(StringComparer.Ordinal).FirstOrDefault() : null;
+    }
+
     /// <summary>Whether a file is named as a part after the first.</summary>
     public static bool IsLater(string path) => Pattern().IsMatch(path) && !path.AsSpan(0, path.LastIndexOf("-of-", StringComparison.Ordinal)).EndsWith("-00001");
 

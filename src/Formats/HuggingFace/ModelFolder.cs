@@ -62,7 +62,8 @@ public sealed class ModelFolder : IDisposable
         if (File.Exists(path))
             return OpenFile(path);
         if (!System.IO.Directory.Exists(path))
-            throw new ModelFileException("HF013", Echo.Name(path), "there is no such folder or file; check the path (models are not downloaded)");
+            throw new ModelFileException("HF013", Echo.Name(path), GgufSplit.FirstOf(path) is { } first ? $"there is no such file, but a model of that name in several; give the first of them, '{Echo.Name(System.IO.Path.GetFileName(first))}'"
+                : "there is no such folder or file; check the path (models are not downloaded)");
         string config = In(path, "config.json");
         if (!File.Exists(config) && File.Exists(In(path, "adapter_config.json")))
             throw new ModelFileException("HF001", path, "this is an adapter's folder, without config.json; give the folder of its base model here");

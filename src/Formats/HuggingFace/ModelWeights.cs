@@ -82,7 +82,8 @@ public sealed record ModelWeights(ITensorSource Tensors, IReadOnlyList<string> F
             [] => throw new ModelFileException("HF014", folder, File.Exists(Path.Combine(folder, "pytorch_model.bin.index.json"))
                 ? "holds its weights only as several .bin files; save it again as safetensors"
                 : $"holds no weights: neither {SafetensorsFolder.SingleFile} nor {SafetensorsFolder.IndexFile}; {Remedy}"),
-            var files => throw new ModelFileException("HF014", folder, $"holds {files.Count} weight files ({string.Join(", ", files.Take(5).Select(f => Echo.Name(Path.GetFileName(f))))}); give the path of the one that is meant"),
+            var files => throw new ModelFileException("HF014", folder, $"holds {files.Count} weight files ({string.Join(", ", files.Take(5).Select(f => Echo.Name(Path.GetFileName(f))))}); give the path of the one that is meant"
+                + (files.Any(f => Path.GetFileName(f).Contains("-of-", StringComparison.Ordinal)) ? $", or, where they are the shards of one model, add its {SafetensorsFolder.IndexFile}" : "")),
         };
     }
 

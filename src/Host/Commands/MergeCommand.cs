@@ -38,7 +38,7 @@ internal static class MergeCommand
             ConversionOptions options = ModelConverter.Types(kind, parse.GetValue(storeAs)) with { AllowRequantize = true, Cancellation = stopping };
             string proof = kind == ModelKind.HuggingFace ? Path.Combine(path, CertificateName) : Path.ChangeExtension(path, CertificateName);
             if (new[] { path, proof }.FirstOrDefault(Path.Exists) is { } taken)
-                throw new MarrowException("CL005", $"--out: {Echo.Name(taken, 300)} exists already; choose another name");
+                throw new MarrowException("CL005", $"--out: {Echo.Name(taken, 300)}{(taken == proof ? ", the certificate of this merge," : "")} exists already; choose another name");
             ModelChoice choice = model.Read(parse);
             // The certificate's logits are to show what merging does, not what narrow activations do.
             using LoadedModel loaded = LoadedModel.Open(choice.Activations == "auto" ? choice with { Activations = "fp32" } : choice, context.Get<DeviceOpener>());
@@ -96,6 +96,8 @@ internal static class MergeCommand
         output.WriteLine($"  logits    merged against adapter on {logits.Tokens} tokens: largest difference {Number(logits.Largest)}, mean {Number(logits.Mean)} (logits reach {Number(logits.LargestLogit)}); same first choice for {logits.SameChoices} of {logits.Tokens}");
         output.WriteLine($"  undoing   {(certificate.UnmergeError is { } error ? $"would bring the base back within {Number(error)}" : "is not possible for every tensor; keep the base model")}");
         ModelConverter.WriteTypes(output, report);
+        if (!report.Exact)
+            output.WriteLine("  the logits above are those before the values were rounded so");
         output.WriteLine($"  written   also as {Echo.Name(proof, 300)}");
     }
 }

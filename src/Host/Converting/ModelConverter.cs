@@ -6,6 +6,7 @@ using Marrow.Formats.Gguf;
 using Marrow.Formats.HuggingFace;
 using Marrow.Formats.Numerics;
 using Marrow.Host.CommandLine;
+using Marrow.Host.Models;
 using Marrow.Host.Progress;
 
 namespace Marrow.Host.Converting;
@@ -58,11 +59,12 @@ internal sealed class ModelConverter
         using ModelFolder folder = ModelFolder.Open(source);
         if (parse.Gives(pre) && folder.Gguf is not null)
             throw new MarrowException("CL012", $"{pre.Name} names what tokenizer.json has no name for, and {Echo.Name(source, 300)} is a GGUF file, whose tokenizer is copied; leave it out");
+        string? unused = RequireWhole(folder, kind);
         long started = time.GetTimestamp();
         ConversionReport report;
         using (var display = new TransferDisplay(context.Errors, time, !Console.IsErrorRedirected && ReferenceEquals(context.Errors, Console.Error)))
             report = ModelConversion.Write(target, kind, SourceModel.Of(folder), options with { Progress = display.Tell });
-        report = report with { Warnings = [.. folder.Warnings, .. report.Warnings] };
+        report = report with { Warnings = [.. folder.Warnings, .. unused is null ? [] : new[] { unused }, .. report.Warnings] };
         double seconds = time.GetElapsedTime(started).TotalSeconds;
         context.Report(new
         {
@@ -110,6 +112,19 @@ internal sealed class ModelConverter
             return new ConversionOptions { FileType = GgufFileType.Parse(plain?.ToString() ?? name) };
         return plain is { } type ? new ConversionOptions { StoreAs = type }
             : throw new MarrowException("CL008", $"--store-as: {Echo.Quote(name)} is not a type of {Kinds[(int)kind]} files; choose fp32, bf16 or fp16, or write a .gguf file");
+    }
+
+    /// <summary>Checks that configuration and weights belong together, so that no file is made that nobody can use; what the model has no use for is the answer, where it is copied.</summary>
+    /// <exception cref="ModelFileException">MD002 tensors are missing or of other shapes; MD001 there are some of no part of the model, and the kind has places by name.</exception>
+    private static string? RequireWhole(ModelFolder folder, ModelKind kind)
+    {
+        ModelLayout layout = ModelLayout.Compare(folder.Tensors, folder.Config);
+        if (layout.Missing is [var first, ..])
+            throw new ModelFileException("MD002", folder.Path, $"configuration and weights do not belong together: {first}{(layout.Missing.Count > 1 ? $", and so {layout.Missing.Count - 1} more" : "")}; `marrow inspect` lists them. Mend config.json, or fetch the model again");
+        if (layout.Left.Count == 0)
+            return null;
+        string left = $"{layout.Left.Count} tensors belong to no part of a {folder.Config.ModelType} model of {folder.Config.LayerCount} layers, among them {string.Join(", ", layout.Left.Take(3).Select(n => Echo.Name(n)))}";
+        return kind != ModelKind.Gguf ? $"{left}; they are copied" : throw new ModelFileException("MD001", folder.Path, $"{left}; mend config.json, or leave them out of the model");
     }
 
     /// <summary>"5GB", "500MB", "4GiB" or a number of bytes.</summary>

@@ -5,6 +5,7 @@ using Marrow.Adapters.Methods;
 using Marrow.Adapters.Peft;
 using Marrow.Adapters.RwkvPeft;
 using Marrow.Adapters.Targets;
+using Marrow.Formats;
 
 namespace Marrow.Host.Inspecting;
 
@@ -17,6 +18,7 @@ internal static class AdapterInspection
         using PeftFolder? folder = found.Try(() => PeftFolder.Open(path));
         if (folder is null)
         {
+            Quote(found, Path.Combine(path, PeftConfig.FileName));
             FileInspection.AddEach(found, path, values, stopping);
             return found;
         }
@@ -67,6 +69,16 @@ internal static class AdapterInspection
         found.Warnings.AddRange(file.Warnings);
         found.Add(file.Tensors, values, stopping);
         return found;
+    }
+
+    /// <summary>What the configuration of an adapter that is not supported says of it.</summary>
+    private static void Quote(Inspection found, string config)
+    {
+        if (!File.Exists(config) || found.Try(() => JsonFields.Parse(config, InputFile.ReadAll(config), "PF002", "PF003")) is not { } json)
+            return;
+        foreach ((string fact, string key) in new[] { ("method", "peft_type"), ("start", "init_lora_weights"), ("rank", "r"), ("scale", "lora_alpha"), ("base model", "base_model_name_or_path") })
+            if (json.Raw(key) is { Length: < 200 } said and not ("null" or "true"))
+                found.Facts[fact] = fact == "scale" ? $"lora_alpha {said}" : said.Trim('"');
     }
 
     private static void Describe(Inspection found, AdapterConfig config)

@@ -72,8 +72,8 @@ internal static class FileInspection
                 var found = new Inspection(shards ? "safetensors folder" : "folder of weight files", path);
                 if (shards)
                     AddEach(found, path, values, stopping);
-                else
-                    found.Try(() => ModelWeights.OfFolder(path));
+                // As they lie there, no command takes the folder.
+                found.Try(() => ModelWeights.OfFolder(path));
                 return found;
         }
     }

@@ -1,11 +1,8 @@
-using Marrow.Engine;
-using Marrow.Engine.Models;
 using Marrow.Formats;
 using Marrow.Formats.Gguf;
 using Marrow.Formats.Gguf.Architectures;
 using Marrow.Formats.Gguf.Tokenizers;
 using Marrow.Formats.HuggingFace;
-using Marrow.Formats.Numerics;
 using Marrow.Formats.Rwkv;
 using Marrow.Formats.Tokenizers;
 using Marrow.Host.Models;
@@ -161,41 +158,12 @@ internal static class ModelInspection
     /// <summary>Every tensor that the configuration asks for, against what is there.</summary>
     private static void Compare(Inspection found, ITensorSource weights, ModelConfig config)
     {
-        if (config.LayerCount > weights.Tensors.Count)
-        {
-            found.Problems.Add(new InspectionProblem("MD002", $"the configuration asks for {config.LayerCount} layers, but there are only {weights.Tensors.Count} tensors"));
-            return;
-        }
-        Dictionary<string, Shape> wanted = Layout(config);
-        List<string> problems = [];
-        foreach ((string name, Shape shape) in wanted)
-        {
-            long[] sizes = [.. Enumerable.Range(0, shape.Rank).Select(i => (long)shape[i])];
-            if (!weights.Tensors.TryGetValue(name, out TensorInfo? tensor))
-                problems.Add($"tensor '{name}' [{string.Join(',', sizes)}] is missing");
-            else if (!tensor.Shape.SequenceEqual(sizes))
-                problems.Add($"tensor '{name}' has shape {tensor.ShapeText}, the configuration asks for [{string.Join(',', sizes)}]");
-            else if (!tensor.DType.IsReal())
-                problems.Add($"tensor '{name}' is stored as {tensor.DType}, not as floating-point numbers");
-        }
+        ModelLayout layout = ModelLayout.Compare(weights, config);
+        string[] problems = [.. layout.Missing, .. layout.Unreadable];
         found.Problems.AddRange(problems.Take(Named).Select(p => new InspectionProblem("MD002", p)));
-        if (problems.Count > Named)
-            found.Problems.Add(new InspectionProblem("MD002", $"and {problems.Count - Named} more tensors that are missing or of another shape"));
-        string[] left = [.. weights.Tensors.Keys.Where(n => !wanted.ContainsKey(n) && !config.IsDerived(n))];
-        if (left.Length > 0)
-            found.Problems.Add(new InspectionProblem("MD001", $"{left.Length} tensors belong to no part of a {config.ModelType} model, among them {string.Join(", ", left.Take(5).Select(n => Echo.Name(n)))}"));
-    }
-
-    /// <summary>Name and shape of every tensor, as the model itself asks for them.</summary>
-    private static Dictionary<string, Shape> Layout(ModelConfig config)
-    {
-        var wanted = new Dictionary<string, Shape>();
-        using var device = new LayoutDevice();
-        using CausalModel model = ModelLoader.Build(device, config, (name, shape) =>
-        {
-            wanted[name] = shape;
-            return new Tensor(device, shape);
-        });
-        return wanted;
+        if (problems.Length > Named)
+            found.Problems.Add(new InspectionProblem("MD002", $"and {problems.Length - Named} more tensors that are missing or of another shape"));
+        if (layout.Left.Count > 0)
+            found.Problems.Add(new InspectionProblem("MD001", $"{layout.Left.Count} tensors belong to no part of a {config.ModelType} model, among them {string.Join(", ", layout.Left.Take(5).Select(n => Echo.Name(n)))}"));
     }
 }

@@ -72,7 +72,7 @@ public sealed class TargetSelectorTests : IDisposable
         MarrowException error = Refusal(new() { TargetModules = new(["query_key_value"]) });
         Assert.Equal("AD003", error.Code);
         Assert.Contains("q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj", error.Message, StringComparison.Ordinal);
-        Assert.Contains("did you mean 'q_proj'", Refusal(new() { TargetModules = new(["q_prj"]) }).Message, StringComparison.Ordinal);
+        Assert.Matches("did you mean 'q_proj'.*\\? \\[AD003\\]$", Refusal(new() { TargetModules = new(["q_prj"]) }).Message);
     }
 
     [Fact]

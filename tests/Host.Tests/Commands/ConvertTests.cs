@@ -70,6 +70,7 @@ public class ConvertTests
             ? JsonDocument.Parse(seen).RootElement.GetProperty("problems").EnumerateArray().Select(p => p.GetProperty("message").GetString()!) : []];
         Assert.Contains("give the first file, 's-00001-of-", Assert.Single(problems), StringComparison.Ordinal);
         MarrowProcess.Refused(["convert", parts[1], folder["x.gguf"]], "this is part 2", "[GS001]");
+        MarrowProcess.Refused(["convert", folder["s.gguf"], folder["x.gguf"]], $"in several; give the first of them, '{Path.GetFileName(parts[0])}'", "[HF013]");
         File.Delete(parts[2]);
         MarrowProcess.Refused(["convert", parts[0], folder["x.gguf"]], "part 3 of", "is missing", "[GS004]");
         MarrowProcess.Refused(["convert", parts[0], folder["s.gguf"], "--shard-size", "20KB", "--overwrite"], "[GS004]");
@@ -117,6 +118,26 @@ public class ConvertTests
         string[] args = [.. call.Split(' ').Select(word => word.Replace("MODEL", model, StringComparison.Ordinal).Replace("ADAPTER", adapter, StringComparison.Ordinal).Replace("OUT", folder["out"], StringComparison.Ordinal))];
         MarrowProcess.Refused(["convert", .. args], $"[{code}]", said);
         Assert.False(Directory.Exists(folder["out"]));
+    }
+
+    /// <summary>Something of config.json, what stands there instead, whether OUT is a folder, and the code of the refusal; none where it is told and copied.</summary>
+    [Theory]
+    [InlineData("\"num_hidden_layers\":2", "\"num_hidden_layers\":3", false, "MD002")]
+    [InlineData("\"num_hidden_layers\":2", "\"num_hidden_layers\":3", true, "MD002")]
+    [InlineData("\"vocab_size\":64", "\"vocab_size\":65", false, "MD002")]
+    [InlineData("\"num_hidden_layers\":2", "\"num_hidden_layers\":1", false, "MD001")]
+    [InlineData("\"num_hidden_layers\":2", "\"num_hidden_layers\":1", true, null)]
+    public void A_configuration_that_contradicts_the_weights_makes_no_model(string right, string wrong, bool toFolder, string? code)
+    {
+        using var folder = new TemporaryFolder();
+        string model = TinyModel.Write(folder), config = Path.Combine(model, "config.json"), target = folder[toFolder ? "out" : "out.gguf"], text = File.ReadAllText(config);
+        Assert.Contains(right, text, StringComparison.Ordinal);
+        File.WriteAllText(config, text.Replace(right, wrong, StringComparison.Ordinal));
+        if (code is not null)
+            MarrowProcess.Refused(["convert", model, target], $"[{code}]", "config.json");
+        else
+            Assert.Contains("they are copied", MarrowProcess.Done("convert", model, target), StringComparison.Ordinal);
+        Assert.Equal(code is null, Path.Exists(target));
     }
 
     [Fact]

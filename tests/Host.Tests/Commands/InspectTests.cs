@@ -36,6 +36,35 @@ public class InspectTests
         Assert.Contains("holds 1 values", problem.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void An_adapter_that_is_refused_is_described_by_its_configuration()
+    {
+        using var folder = new TemporaryFolder();
+        TinyModel.Write(folder);
+        string adapter = TinyModel.WriteLora(folder, "adapter"), config = Path.Combine(adapter, "adapter_config.json");
+        var fields = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(config))!;
+        fields["init_lora_weights"] = "pissa";
+        File.WriteAllText(config, fields.ToJsonString());
+        JsonElement found = Inspect(2, adapter);
+        Assert.Equal("PF005", Assert.Single(found.GetProperty("problems").EnumerateArray()).GetProperty("code").GetString());
+        JsonElement facts = found.GetProperty("facts");
+        Assert.Equal(("LORA", "pissa", fields["r"]!.ToJsonString()), (facts.GetProperty("method").GetString(), facts.GetProperty("start").GetString(), facts.GetProperty("rank").GetString()));
+        Assert.NotEqual(0, found.GetProperty("tensors").GetArrayLength());
+    }
+
+    [Fact]
+    public void Several_weight_files_without_index_are_no_model()
+    {
+        using var folder = new TemporaryFolder();
+        string weights = Path.Combine(TinyModel.Write(folder), "model.safetensors");
+        Directory.CreateDirectory(folder["several"]);
+        foreach (int part in new[] { 1, 2 })
+            File.Copy(weights, folder["several", $"model-0000{part}-of-00002.safetensors"]);
+        JsonElement problem = Assert.Single(Inspect(2, folder["several"]).GetProperty("problems").EnumerateArray());
+        Assert.Equal("HF014", problem.GetProperty("code").GetString());
+        Assert.Contains("add its model.safetensors.index.json", problem.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
     private static JsonElement Inspect(int exit, string path, params string[] options)
     {
         MarrowProcess.Result result = MarrowProcess.Run(["inspect", path, "--json", .. options]);

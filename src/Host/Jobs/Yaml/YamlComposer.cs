@@ -36,7 +36,9 @@ internal sealed class YamlComposer
         }
         catch (YamlException e)
         {
-            problems.Add("JB002", new Place(source, (int)e.Start.Line, (int)e.Start.Column), null, $"not valid YAML: {Echo.Name(e.Message, 300)}");
+            // Of a tab the scanner may name the beginning of the file.
+            int tab = e.Message.Contains("tab", StringComparison.Ordinal) ? Array.FindIndex(text.Split('\n'), line => line.TrimStart(' ').StartsWith('\t')) : -1;
+            problems.Add("JB002", tab < 0 ? new Place(source, (int)e.Start.Line, (int)e.Start.Column) : new Place(source, tab + 1, 1), null, $"not valid YAML: {Echo.Name(e.Message, 300)}");
         }
         // The scanner answers some broken texts with these; they have no place of their own.
         catch (Exception e) when (e is InvalidOperationException or ArgumentException)

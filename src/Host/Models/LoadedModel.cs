@@ -18,10 +18,16 @@ internal sealed class LoadedModel : IDisposable
     private readonly bool owns;
     private AdaptedModel? adapted;
 
-    private LoadedModel(Device device, ModelFolder folder, CausalModel model, bool owns)
+    private LoadedModel(Device device, ModelFolder folder, CausalModel model, bool owns, Action<string> tell)
     {
         (Device, Folder, Model, this.owns) = (device, folder, model, owns);
-        tokenizer = new Lazy<ModelTokenizer?>(() => ModelTokenizer.Of(folder));
+        tokenizer = new Lazy<ModelTokenizer?>(() =>
+        {
+            ModelTokenizer? read = ModelTokenizer.Of(folder);
+            foreach (string warning in read?.Warnings ?? [])
+                tell(warning);
+            return read;
+        });
     }
 
     /// <summary>Where it computes.</summary>
@@ -57,7 +63,7 @@ internal sealed class LoadedModel : IDisposable
         try
         {
             device = devices.Open(choice.Device);
-            LoadedModel loaded = Open(folder, choice, device, owns: true);
+            LoadedModel loaded = Open(folder, choice, device, owns: true, devices.Tell);
             foreach (string remark in folder.Warnings.Concat(WeightTypes.Remarks(loaded.Model, choice.Matrices, folder.Tensors)))
                 devices.Tell(remark);
             return loaded;
@@ -72,9 +78,9 @@ internal sealed class LoadedModel : IDisposable
 
     /// <summary>Loads model and adapter from an open folder to an open device; both stay the caller's.</summary>
     /// <exception cref="MarrowException">Something about the files, or about the choice, is wrong.</exception>
-    public static LoadedModel Open(ModelFolder folder, ModelChoice choice, Device device) => Open(folder, choice, device, owns: false);
+    public static LoadedModel Open(ModelFolder folder, ModelChoice choice, Device device) => Open(folder, choice, device, owns: false, tell: _ => { });
 
-    private static LoadedModel Open(ModelFolder folder, ModelChoice choice, Device device, bool owns)
+    private static LoadedModel Open(ModelFolder folder, ModelChoice choice, Device device, bool owns, Action<string> tell)
     {
         var matrices = choice.Matrices;
         DType activations = choice.ActivationsOn((device as KernelDevice)?.Capabilities, matrices ?? MatricesOf(folder));
@@ -83,7 +89,7 @@ internal sealed class LoadedModel : IDisposable
         try
         {
             model.ActivationType = activations;
-            return new LoadedModel(device, folder, model, owns) { adapted = adapter is null ? null : AdaptedModel.Load(model, adapter) };
+            return new LoadedModel(device, folder, model, owns, tell) { adapted = adapter is null ? null : AdaptedModel.Load(model, adapter) };
         }
         catch
         {

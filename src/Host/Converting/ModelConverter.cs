@@ -144,10 +144,10 @@ internal sealed class ModelConverter
     /// <summary>Tells from what and into what types tensors were written, and what that lost, in a line each.</summary>
     public static void WriteTypes(TextWriter output, ConversionReport report)
     {
-        foreach (var group in report.Tensors.GroupBy(t => (t.From, t.To)).OrderByDescending(g => g.Sum(t => t.Bytes)))
+        foreach (var group in report.Tensors.GroupBy(t => (t.From, t.To, t.Exact)).OrderByDescending(g => g.Sum(t => t.Bytes)))
         {
             double? error = group.Max(t => t.RelativeError);
-            string kept = group.All(t => t.Exact) ? group.Key.From == group.Key.To ? "copied" : "exact" : error is { } worst ? $"relative error up to {worst.ToString("g3", CultureInfo.InvariantCulture)}" : "rounded";
+            string kept = group.Key.Exact ? group.Key.From == group.Key.To ? "copied" : "exact" : error is { } worst ? $"relative error up to {worst.ToString("g3", CultureInfo.InvariantCulture)}" : "rounded";
             output.WriteLine($"  {group.Key.From,-5} → {group.Key.To,-5} {group.Count(),5} tensors, {kept}");
         }
         foreach (var group in report.Tensors.Where(t => t.Fallback is not null).GroupBy(t => t.Fallback))

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Marrow.Formats.Conversion;
+using Marrow.Formats.Numerics;
 using Marrow.Host.Tests.Training;
 
 namespace Marrow.Host.Tests.Commands;
@@ -118,6 +120,15 @@ public class ConvertTests
         string[] args = [.. call.Split(' ').Select(word => word.Replace("MODEL", model, StringComparison.Ordinal).Replace("ADAPTER", adapter, StringComparison.Ordinal).Replace("OUT", folder["out"], StringComparison.Ordinal))];
         MarrowProcess.Refused(["convert", .. args], $"[{code}]", said);
         Assert.False(Directory.Exists(folder["out"]));
+    }
+
+    [Fact]
+    public void What_was_copied_is_counted_apart_from_what_was_rounded()
+    {
+        ConvertedTensor Made(string name, bool exact) => new(name, [4], DType.F32, DType.F32, null, 16, exact, null);
+        using var told = new StringWriter();
+        Converting.ModelConverter.WriteTypes(told, new ConversionReport("m", ModelKind.Gguf, ["m"], [Made("a", true), Made("b", false), Made("c", true)], [], Verified: false));
+        Assert.Equal(["  F32   → F32       2 tensors, copied", "  F32   → F32       1 tensors, rounded"], told.ToString().ReplaceLineEndings("\n").TrimEnd().Split('\n').Select(l => l.TrimEnd()));
     }
 
     /// <summary>Something of config.json, what stands there instead, whether OUT is a folder, and the code of the refusal; none where it is told and copied.</summary>

@@ -47,8 +47,8 @@ public class JobErrorTests
     [InlineData("training: { seed: 1, seed: 2 }", "job.yaml:4:22: seed: this key stands twice (first on line 4); keep one [JB005]")]
     [InlineData("output: { dir: y }", "job.yaml:4:1: output: this key stands twice (first on line 3); keep one [JB005]")]
     [InlineData("training: { shuffle: yes }", "job.yaml:4:13: training.shuffle: unknown key; it belongs under data [JB004]")]
-    [InlineData("training:\n\tseed: 1", "job.yaml:5:1: not valid YAML: ")]
-    [InlineData("\ttraining: {}", "job.yaml:4:1: not valid YAML: ")]
+    [InlineData("training:\n\tseed: 1", "job.yaml:5:1: not valid YAML: While scanning a mapping, found invalid tab as indentation. [JB002]")]
+    [InlineData("\ttraining: {}", "job.yaml:4:1: not valid YAML: While scanning a mapping, found invalid tab as indentation. [JB002]")]
     [InlineData("--- {}", "job.yaml:4:1: a second YAML document; one file holds one job [JB002]")]
     public void Each_mistake_is_told_with_its_place(string added, string expected) =>
         Assert.Equal(expected, Assert.Single(Sample.Problems(Sample.Smallest + added)).ToString());

@@ -21,6 +21,8 @@ internal sealed class JsonlReader : IDisposable
     public JsonlReader(string path)
     {
         _path = path;
+        if (Directory.Exists(path))
+            throw new MarrowException("DS001", $"{path}: is a folder; data.train and data.eval name JSONL files [DS001]");
         try
         {
             _file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan);

@@ -19,7 +19,8 @@ public static class JobPaths
             string full = Path.GetFullPath(path);
             if (!File.Exists(full) && !(folderToo && Directory.Exists(full)))
                 problems.Add("JB012", new Place(Echo.Name(job.Path, 300), 0, 0), key,
-                    $"no such {(folderToo ? "file or folder" : "file")}: {Echo.Name(full, 300)} (relative paths start at the current directory)");
+                    Directory.Exists(full) ? $"is a folder, but must be a file: {Echo.Name(full, 300)}"
+                    : $"no such {(folderToo ? "file or folder" : "file")}: {Echo.Name(full, 300)} (relative paths start at the current directory)");
         }
 
         Look("model.path", job.Spec.Model.Path, true);

@@ -148,7 +148,7 @@ public class LintTests
         using var file = new DataFile(Good);
         var model = new ModelVocabulary(261, new TinyTokenizer());
         Assert.Equal("DS001", Assert.Throws<MarrowException>(() => DatasetLoader.Load(file.Path + ".no", new DatasetOptions(), model)).Code);
-        Assert.Equal("DS001", Assert.Throws<MarrowException>(() => DatasetLoader.Load(Path.GetTempPath(), new DatasetOptions(), model)).Code);
+        Assert.Contains("is a folder; data.train and data.eval name JSONL files [DS001]", Assert.Throws<MarrowException>(() => DatasetLoader.Load(Path.GetTempPath(), new DatasetOptions(), model)).Message, StringComparison.Ordinal);
         Assert.Equal("DS009", Assert.Throws<MarrowException>(() => file.Load(new DatasetOptions { MaxLength = 1 })).Code);
         Assert.Equal("DS008", Assert.Throws<MarrowException>(() => DatasetLoader.Load(file.Path, new DatasetOptions(), new ModelVocabulary(261))).Code);
     }

@@ -58,8 +58,10 @@ public class GgufVectorTests(ITestOutputHelper output)
     [Fact]
     public void A_byte_that_the_vocabulary_lacks_is_told()
     {
-        if (Values("falcon") is { } values)
-            Assert.Equal("TK012", Assert.Throws<MarrowException>(() => GgufTokenizer.Read(values).Tokenizer.Encode("\U000A0000", false, false)).Code);
+        if (Values("falcon") is not { } values)
+            return;
+        Assert.Contains("in a byte-level vocabulary the byte 0x11)", Assert.Throws<MarrowException>(() => GgufTokenizer.Read(values).Tokenizer.Encode("a\u0011", false, false)).Message, StringComparison.Ordinal);
+        Assert.Equal("TK012", Assert.Throws<MarrowException>(() => GgufTokenizer.Read(values).Tokenizer.Encode("\U000A0000", false, false)).Code);
     }
 
     [Theory]

@@ -8,6 +8,7 @@ public class InputErrorTests
     {
         using var folder = Files();
         Refuse(folder, "model.path=nowhere", "JB012", "model.path", "no such file or folder", Repository.PathOf("nowhere"));
+        Refuse(folder, "data.train=.", "JB012", "data.train", "is a folder, but must be a file");
         Refuse(folder, "data.train=nowhere.jsonl", "JB012", "data.train", "no such file", Repository.PathOf("nowhere.jsonl"));
         Refuse(folder, "adapter.init_from=nowhere", "JB012", "adapter.init_from");
     }

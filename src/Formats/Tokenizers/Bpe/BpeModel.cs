@@ -44,6 +44,9 @@ internal sealed class BpeModel : ITokenModel
         _cache.Add(piece, CollectionsMarshal.AsSpan(ids)[first..]);
     }
 
+    // A byte that cannot be shown stands in byte-level vocabularies as a letter that the text does not have.
+    private static string InBytes(Rune rune) => rune.Value >= 0x100 && rune.IsBmp && ByteAlphabet.ToByte((char)rune.Value) is >= 0 and int value ? $" (in a byte-level vocabulary the byte 0x{value:X2})" : "";
+
     private void AddSymbols(ReadOnlySpan<char> piece, List<int> ids)
     {
         bool affixes = _options.Prefix.Length + _options.Suffix.Length > 0;
@@ -69,7 +72,7 @@ internal sealed class BpeModel : ITokenModel
                 if (_options.UnknownId is not { } unknown)
                 {
                     throw new MarrowException("TK012", string.Create(CultureInfo.InvariantCulture,
-                        $"The vocabulary has no token for U+{rune.Value:X4} {Echo.Quote(symbol.ToString())} and no unknown token; remove the character or use the tokenizer that belongs to the model."));
+                        $"The vocabulary has no token for U+{rune.Value:X4} {Echo.Quote(symbol.ToString())}{InBytes(rune)} and no unknown token; remove the character or use the tokenizer that belongs to the model."));
                 }
                 if (!afterUnknown || !_options.FuseUnknown)
                     ids.Add(unknown);

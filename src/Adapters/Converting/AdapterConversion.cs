@@ -34,7 +34,7 @@ public static class AdapterConversion
             List<LayerConversion> reports = [];
             var combination = new AdapterCombination(request.Combination);
             AdapterContents contents = Sum([.. adapters.Select(a => (a.Contents, a.Weight))], combination, request.Combination, model);
-            contents = contents with { Layers = [.. contents.Layers.Select(Fit)] };
+            contents = contents with { Layers = [.. contents.Layers.Select(Fit)], BaseModel = contents.BaseModel ?? model?.Path };
             return AdapterOutput.Write(request.Target, request.Output, contents, new(reports, kinds, warnings) { Alpha = request.Alpha, Limit = request.Approximate }, model);
 
             AdaptedModule Fit(AdaptedModule layer)

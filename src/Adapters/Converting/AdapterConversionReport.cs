@@ -18,6 +18,9 @@ public enum Exactness
 /// <param name="Exactness">How exact that is.</param>
 public sealed record LayerConversion(string Module, string From, int Rank, Exactness Exactness)
 {
+    /// <summary>What it is in the written file.</summary>
+    public string As { get; init; } = "LoRA";
+
     /// <summary>‖Δ − s·B·A‖² of what is written; 0 where nothing was approximated.</summary>
     public double ErrorSquares { get; init; }
 

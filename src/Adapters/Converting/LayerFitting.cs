@@ -28,7 +28,7 @@ internal sealed class LayerFitting(AdapterKind target, BaseWeights? model, bool 
         }
     }
 
-    private static LayerConversion Kept(AdaptedModule layer, string from) => new(layer.Module, from, layer.Rank, layer.IsRounded ? Exactness.Rounded : Exactness.Exact);
+    private static LayerConversion Kept(AdaptedModule layer, string from) => new(layer.Module, from, layer.Rank, layer.IsRounded ? Exactness.Rounded : Exactness.Exact) { As = layer.Method };
 
     private (AdaptedModule, LayerConversion) Limited(LowRankLayer layer, string from)
     {

@@ -107,6 +107,8 @@ public static class ModelConversion
     {
         ConversionOptions options = run.Options;
         GgufPlan plan = GgufPlan.Of(path, model, options, run.Warnings);
+        if (model.GenerationFile is { } generation)
+            run.Warnings.Add($"{Path.GetFileName(generation)} stays behind: of what it says, GGUF holds the ends of generation only");
         run.Plan(plan.Tensors);
         AtomicFile.RemoveLeftovers(path);
         if (options.MaxSplitBytes is not { } bytes)

@@ -67,7 +67,7 @@ internal sealed class AdapterConverter
             report.RelativeError,
             report.Alpha,
             report.Scale,
-            Layers = report.Layers.Select(l => new { l.Module, l.From, l.Rank, Exactness = $"{l.Exactness}".ToLowerInvariant(), l.RelativeError, l.ErrorOfWeight }),
+            Layers = report.Layers.Select(l => new { l.Module, l.From, l.As, l.Rank, Exactness = $"{l.Exactness}".ToLowerInvariant(), l.RelativeError, l.ErrorOfWeight }),
             report.Carried,
             report.Warnings,
         }, output => Write(output, report));
@@ -160,7 +160,7 @@ internal sealed class AdapterConverter
     {
         string Number(double value) => value.ToString("g3", CultureInfo.InvariantCulture);
         output.WriteLine($"{Echo.Name(report.Output, 300)}: {report.To} of {string.Join(" and ", report.From)}, {report.Layers.Count} layers{(report.Alpha is { } alpha ? $", alpha {Number(alpha)}" : "")}{(report.Scale is { } scale ? $", scale {Number(scale)}" : "")}");
-        foreach (var group in report.Layers.GroupBy(l => (l.From, l.Rank, l.Exactness)))
+        foreach (var group in report.Layers.GroupBy(l => (l.From, l.As, l.Rank, l.Exactness)))
         {
             string told = group.Key.Exactness switch
             {
@@ -168,7 +168,7 @@ internal sealed class AdapterConverter
                 Exactness.Rounded => "rounded once",
                 _ => $"approximate: relative error {Number(group.Min(l => l.RelativeError!.Value))} to {Number(group.Max(l => l.RelativeError!.Value))}, worst {Echo.Name(group.MaxBy(l => l.RelativeError)!.Module)}",
             };
-            output.WriteLine($"  {group.Count(),4} layers of {group.Key.From}, rank {group.Key.Rank}: {told}");
+            output.WriteLine($"  {group.Count(),4} layers of {group.Key.From}{(group.Key.As == group.Key.From ? "" : $" as {group.Key.As}")}, rank {group.Key.Rank}: {told}");
         }
         if (report.RelativeError is { } error)
             output.WriteLine($"  relative error over all approximated layers: {Number(error)}");

@@ -219,6 +219,8 @@ public sealed class GgufConversionTests : IDisposable
         ConversionReport report = ModelConversion.Write(_files["out.gguf"], ModelKind.Gguf, SourceModel.Of(model) with { Tensors = tensors });
         Assert.Contains("lm_head.weight is left out: no computation reads it, and GGUF has no place for it", report.Warnings);
         Assert.DoesNotContain(_files.Convert("in", "plain.gguf").Warnings, w => w.Contains("left out", StringComparison.Ordinal));
+        File.WriteAllText(_files["in/generation_config.json"], """{"temperature":0.5}""");
+        Assert.Contains(_files.Convert("in", "cold.gguf").Warnings, w => w.StartsWith("generation_config.json stays behind", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -20,6 +20,9 @@ public class ConvertAdapterTests
             Assert.Equal(expected, Logits(folder, model, "--adapter", folder[name]));
             MarrowProcess.Done("convert", folder[name], folder[name + "-back"], "--to", "peft", "--model", model);
             Assert.Equal(expected, Logits(folder, model, "--adapter", folder[name + "-back"]));
+            // What most kinds do not say of themselves.
+            using var config = JsonDocument.Parse(File.ReadAllText(folder[name + "-back", "adapter_config.json"]));
+            Assert.Equal(model, config.RootElement.GetProperty("base_model_name_or_path").GetString());
         }
         MarrowProcess.Refused(["convert", adapter, folder["l.pth"], "--model", model], "is no module of an RWKV model", "[AC004]");
     }
@@ -51,6 +54,17 @@ public class ConvertAdapterTests
         Assert.Contains(", scale 8", MarrowProcess.Done("convert", adapter, folder["m"], "--to", "mlx", "--alpha", "32"), StringComparison.Ordinal);
         // 32 is four times what it was, which B makes up for without rounding.
         Assert.Equal(Logits(folder, model, "--adapter", adapter), Logits(folder, model, "--adapter", folder["p"]));
+    }
+
+    [Fact]
+    public void What_became_of_another_method_is_told()
+    {
+        using var folder = new TemporaryFolder();
+        string model = TinyModel.Write(folder);
+        TinyModel.WriteRows(folder);
+        MarrowProcess.Done("train", TinyModel.WriteJob(folder, "run", "method: bone, r: 4", "max_steps: 1", model: model));
+        Assert.Contains("layers of Bone (MiSS) as LoRA, rank 4: exact", MarrowProcess.Done("convert", folder["run", "adapter"], folder["b.gguf"], "--model", model), StringComparison.Ordinal);
+        Assert.Contains("layers of Bone (MiSS), rank 4: exact", MarrowProcess.Done("convert", folder["run", "adapter"], folder["b"], "--to", "peft"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -7,6 +7,9 @@ namespace Marrow.Formats;
 /// <summary>Opens and reads files that came from elsewhere; every failure is a <see cref="ModelFileException"/> (IO001 … IO006).</summary>
 public static class InputFile
 {
+    /// <summary>How this system tells file names apart.</summary>
+    internal static StringComparison NameComparison => OperatingSystem.IsLinux() ? StringComparison.Ordinal : StringComparison.OrdinalIgnoreCase;
+
     /// <summary>The largest side file (JSON and the like) read into memory: 256 MiB (spec/formats.md §0.13).</summary>
     public const long LargestSideFile = 256L << 20;
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using Marrow.Adapters.Mlx;
 using Marrow.Adapters.Peft;
 using Marrow.Formats;
+using Marrow.Formats.Conversion;
 
 namespace Marrow.Adapters.Converting;
 
@@ -66,14 +67,11 @@ internal static class AdapterOutput
         };
     }
 
-    // The whole folder is replaced, so it must be an adapter's and nothing more.
     private static void RequireReplaceable(string folder)
     {
-        if (!Directory.Exists(folder) || !Directory.EnumerateFileSystemEntries(folder).Any())
-            return;
-        string? other = Directory.EnumerateFileSystemEntries(folder).Select(e => Path.GetFileName(e)).FirstOrDefault(n => n is not (PeftConfig.FileName or PeftFolder.TensorFile or PeftFolder.OldTensorFile or MlxKind.TensorFile or "README.md"));
-        if (other is not null || !File.Exists(Path.Combine(folder, PeftConfig.FileName)))
-            throw new MarrowException("IO009", $"{Echo.Name(folder, 300)}: {(other is null ? "holds no adapter" : $"holds more than an adapter ('{Echo.Name(other)}')")}, and all of it would be replaced; choose another name{(other is null ? "" : ", or take that away")}. [IO009]");
+        OutputTarget.RequireReplaceable(folder, "an adapter", name => name is PeftConfig.FileName or PeftFolder.TensorFile or PeftFolder.OldTensorFile or MlxKind.TensorFile or "README.md");
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(Path.Combine(folder, PeftConfig.FileName)))
+            throw new MarrowException("IO009", $"{Echo.Name(folder, 300)}: holds no adapter, and all of it would be replaced; choose another name. [IO009]");
     }
 
     private static void RefuseCarried(AdapterKind target, AdapterContents contents)

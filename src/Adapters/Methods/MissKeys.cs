@@ -1,5 +1,5 @@
-using Marrow.Formats;
 using Marrow.Adapters.Peft;
+using Marrow.Formats;
 
 namespace Marrow.Adapters.Methods;
 

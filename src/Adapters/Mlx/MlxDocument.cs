@@ -35,7 +35,7 @@ internal sealed class MlxDocument : AdapterDocument
     {
         try
         {
-            JsonFields json = Parse(path);
+            JsonFields json = PeftFolder.ReadConfig(path);
             return json.Has("lora_parameters") || json.Has("fine_tune_type");
         }
         catch (ModelFileException)
@@ -50,7 +50,7 @@ internal sealed class MlxDocument : AdapterDocument
         string tensors = System.IO.Path.Combine(path, MlxKind.TensorFile);
         if (!File.Exists(tensors) || !File.Exists(System.IO.Path.Combine(path, PeftConfig.FileName)))
             throw new ModelFileException("ML001", path, $"is no whole adapter of mlx-lm: {(File.Exists(tensors) ? PeftConfig.FileName : MlxKind.TensorFile)} is missing; fetch it from where the adapter came from");
-        JsonFields json = Parse(path);
+        JsonFields json = PeftFolder.ReadConfig(path);
         SafetensorsFile file = SafetensorsFile.Open(tensors);
         try
         {
@@ -92,11 +92,5 @@ internal sealed class MlxDocument : AdapterDocument
             layers.Add(layer with { Magnitude = m });
         }
         return new AdapterContents(layers, []);
-    }
-
-    private static JsonFields Parse(string path)
-    {
-        string config = System.IO.Path.Combine(path, PeftConfig.FileName);
-        return JsonFields.Parse(config, InputFile.ReadAll(config), "PF002", "PF003");
     }
 }

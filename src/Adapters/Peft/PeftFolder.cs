@@ -53,9 +53,9 @@ public sealed class PeftFolder : AdapterFiles
         }
     }
 
-    /// <summary>The keys of a folder's adapter_config.json.</summary>
-    /// <exception cref="ModelFileException">PF002 it is no JSON.</exception>
-    internal static JsonFields ReadConfig(string path)
+    /// <summary>The keys of a folder's adapter_config.json, be it PEFT's or mlx-lm's.</summary>
+    /// <exception cref="ModelFileException">PF002 it is no JSON object, or PF003 a value of another type is asked for; IO001 … IO005 it cannot be read.</exception>
+    public static JsonFields ReadConfig(string path)
     {
         string config = System.IO.Path.Combine(path, PeftConfig.FileName);
         return JsonFields.Parse(config, InputFile.ReadAll(config), "PF002", "PF003");

@@ -39,26 +39,35 @@ public static class OutputTarget
             return;
         if (!overwrite)
             throw new MarrowException("IO009", $"{path}: there is a folder already; choose another name, or allow it to be overwritten (--overwrite) [IO009]");
-        // The whole folder is replaced, so it must be a model's and nothing more.
-        if (Directory.EnumerateDirectories(path).FirstOrDefault() is { } inner)
-            throw new MarrowException("IO009", $"{path}: holds more than a model ('{Echo.Name(Path.GetFileName(inner))}'), and all of it would be replaced; choose another name [IO009]");
-        if (Directory.EnumerateFiles(path).Select(f => Path.GetFileName(f)).Except(TokenizerFiles.Find(path).Present.Select(f => Path.GetFileName(f))).FirstOrDefault(f => !IsOfFolder(f)) is { } other)
-            throw new MarrowException("IO009", $"{path}: holds more than a model ('{Echo.Name(other)}'), and all of it would be replaced; choose another name, or take that file away [IO009]");
+        HashSet<string> tokenizer = [.. TokenizerFiles.Find(path).Present.Select(f => Path.GetFileName(f))];
+        RequireReplaceable(path, "a model", name => tokenizer.Contains(name) || IsOfFolder(name));
+    }
+
+    /// <summary>Checks that a folder, all of which is going to be replaced, holds what it is taken for and nothing more. One that is not there passes.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="what">What it is taken for: "a model".</param>
+    /// <param name="belongs">Whether a file of a name is of that.</param>
+    /// <exception cref="MarrowException">IO009 something else lies there too.</exception>
+    public static void RequireReplaceable(string folder, string what, Func<string, bool> belongs)
+    {
+        ArgumentNullException.ThrowIfNull(belongs);
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).FirstOrDefault(e => Directory.Exists(e) || !belongs(Path.GetFileName(e))) is { } other)
+            throw new MarrowException("IO009", $"{Echo.Name(folder, 300)}: holds more than {what} ('{Echo.Name(Path.GetFileName(other))}'), and all of it would be replaced; choose another name, or take that away [IO009]");
     }
 
     /// <summary>Checks the files of which a split GGUF model may come to consist, as <see cref="Require"/>.</summary>
-    public static void RequireParts(string path, IReadOnlyList<string> inputs, bool overwrite)
+    internal static void RequireParts(string path, IReadOnlyList<string> inputs, bool overwrite)
     {
-        foreach (string file in PartsOf(path))
+        foreach (string file in GgufSplit.PartsOf(path))
             Require(file, ModelKind.Gguf, inputs, overwrite);
     }
 
     /// <summary>Removes the parts of a model that <paramref name="written"/> has replaced, which would lie beside it as a second one.</summary>
     /// <returns>What was removed and what could not be, one sentence each.</returns>
-    public static List<string> RemoveFormerParts(string path, IReadOnlyList<string> written)
+    internal static List<string> RemoveFormerParts(string path, IReadOnlyList<string> written)
     {
         List<string> removed = [], told = [];
-        foreach (string file in PartsOf(path).Where(f => !written.Any(w => Same(Path.GetFullPath(w), f))))
+        foreach (string file in GgufSplit.PartsOf(path).Where(f => !written.Any(w => Same(Path.GetFullPath(w), f))))
         {
             try
             {
@@ -75,24 +84,14 @@ public static class OutputTarget
         return told;
     }
 
-    /// <summary>The files there are of a model that may be split: "{stem}.gguf" and parts of whatever number.</summary>
-    private static IEnumerable<string> PartsOf(string path)
-    {
-        string prefix = GgufWriter.PrefixOf(Path.GetFullPath(path)), folder = Path.GetDirectoryName(prefix)!, stem = Path.GetFileName(prefix);
-        return !Directory.Exists(folder) ? [] : Directory.EnumerateFiles(folder, "*.gguf").Where(f => Path.GetFileName(f) is var name
-            && (string.Equals(name, stem + ".gguf", Comparison) || GgufSplit.PrefixOf(name) is { } own && string.Equals(own, stem, Comparison))).Order(StringComparer.Ordinal).ToArray();
-    }
-
     /// <summary>Whether a file is one that a folder is written with, beside the tokenizer's.</summary>
     private static bool IsOfFolder(string name) => name is "config.json" or "generation_config.json" or SafetensorsFolder.IndexFile
         || (name.StartsWith("model", StringComparison.Ordinal) && name.EndsWith(".safetensors", StringComparison.Ordinal));
 
     private static bool IsWithin(string path, string folder) =>
-        Same(path, folder) || path.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, Comparison);
+        Same(path, folder) || path.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, InputFile.NameComparison);
 
-    private static bool Same(string a, string b) => string.Equals(a, b, Comparison);
-
-    private static StringComparison Comparison => OperatingSystem.IsLinux() ? StringComparison.Ordinal : StringComparison.OrdinalIgnoreCase;
+    private static bool Same(string a, string b) => string.Equals(a, b, InputFile.NameComparison);
 
     /// <summary>The full path with every link on the way followed.</summary>
     private static string RealPath(string path)

@@ -17,12 +17,17 @@ internal static partial class GgufSplit
     /// <summary>What a part's name begins with; null where a file is not named as a part.</summary>
     public static string? PrefixOf(string path) => Pattern().Match(path) is { Success: true } match ? match.Groups[1].Value : null;
 
-    /// <summary>The first part that lies there of a model that would be called <paramref name="path"/> were it not split; null where there is none.</summary>
-    public static string? FirstOf(string path)
+    /// <summary>The files that lie there of a model that may be split: "{stem}.gguf" and parts of whatever number, full paths in order.</summary>
+    /// <param name="path">"{stem}.gguf", or the same without its ending.</param>
+    public static IReadOnlyList<string> PartsOf(string path)
     {
-        string full = Path.GetFullPath(path), folder = Path.GetDirectoryName(full) ?? full;
-        return Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.gguf").Where(f => PrefixOf(f) == GgufWriter.PrefixOf(full) && !IsLater(f)).Order(StringComparer.Ordinal).FirstOrDefault() : null;
+        string prefix = GgufWriter.PrefixOf(Path.GetFullPath(path));
+        return Path.GetDirectoryName(prefix) is not { } folder || !Directory.Exists(folder) ? []
+            : [.. Directory.EnumerateFiles(folder, "*.gguf").Where(f => string.Equals(PrefixOf(f) ?? GgufWriter.PrefixOf(f), prefix, InputFile.NameComparison)).Order(StringComparer.Ordinal)];
     }
+
+    /// <summary>The first part that lies there of a model that would be called <paramref name="path"/> were it not split; null where there is none.</summary>
+    public static string? FirstOf(string path) => PartsOf(path).FirstOrDefault(f => PrefixOf(f) is not null && !IsLater(f));
 
     /// <summary>Whether a file is named as a part after the first.</summary>
     public static bool IsLater(string path) => Pattern().IsMatch(path) && !path.AsSpan(0, path.LastIndexOf("-of-", StringComparison.Ordinal)).EndsWith("-00001");

@@ -18,7 +18,7 @@ internal static class AdapterInspection
         using PeftFolder? folder = found.Try(() => PeftFolder.Open(path));
         if (folder is null)
         {
-            Quote(found, Path.Combine(path, PeftConfig.FileName));
+            Quote(found, path);
             FileInspection.AddEach(found, path, values, stopping);
             return found;
         }
@@ -72,9 +72,9 @@ internal static class AdapterInspection
     }
 
     /// <summary>What the configuration of an adapter that is not supported says of it.</summary>
-    private static void Quote(Inspection found, string config)
+    private static void Quote(Inspection found, string folder)
     {
-        if (!File.Exists(config) || found.Try(() => JsonFields.Parse(config, InputFile.ReadAll(config), "PF002", "PF003")) is not { } json)
+        if (!File.Exists(Path.Combine(folder, PeftConfig.FileName)) || found.Try(() => PeftFolder.ReadConfig(folder)) is not { } json)
             return;
         foreach ((string fact, string key) in new[] { ("method", "peft_type"), ("start", "init_lora_weights"), ("rank", "r"), ("scale", "lora_alpha"), ("base model", "base_model_name_or_path") })
             if (json.Raw(key) is { Length: < 200 } said and not ("null" or "true"))

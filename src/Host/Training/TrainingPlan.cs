@@ -98,7 +98,7 @@ internal sealed class TrainingPlan : IDisposable
             warnings.AddRange(folder.Warnings);
             ModelTokenizer? tokenizer = ModelTokenizer.Of(folder);
             warnings.AddRange(tokenizer?.Warnings ?? []);
-            ModelLayout layout = Layout(folder, job.Spec, given, warnings);
+            ModelSizes layout = Layout(folder, job.Spec, given, warnings);
             TrainingData data = TrainingData.Load(job.Spec, LoadedModel.VocabularyOf(folder, tokenizer), stopping);
             device = dryRun ? null : devices.Open(choice.Device);
             DeviceListing place = device is null ? devices.Find(choice.Device)
@@ -168,7 +168,7 @@ internal sealed class TrainingPlan : IDisposable
     }
 
     /// <summary>Builds the model and what is trained of it without values, which also checks that they belong together.</summary>
-    private static ModelLayout Layout(ModelFolder folder, JobSpec job, DType? matrices, List<string> warnings)
+    private static ModelSizes Layout(ModelFolder folder, JobSpec job, DType? matrices, List<string> warnings)
     {
         using var device = new LayoutDevice();
         using CausalModel model = ModelLoader.Build(device, folder.Config, (name, shape) =>
@@ -176,12 +176,12 @@ internal sealed class TrainingPlan : IDisposable
         warnings.AddRange(WeightTypes.Remarks(model, matrices, folder.Tensors));
         if (job.Training.SegmentLength is not null)
             Trainer.RequireCarriedState(model);
-        var layout = new ModelLayout(model.Weights.Sum(w => w.Value.Shape.Count), model.WeightBytes, [.. model.Weights.Select(w => w.Value.DType).Where(t => t.IsBlock()).Distinct()], MemoryEstimate.DecodedCopy(model));
+        var layout = new ModelSizes(model.Weights.Sum(w => w.Value.Shape.Count), model.WeightBytes, [.. model.Weights.Select(w => w.Value.DType).Where(t => t.IsBlock()).Distinct()], MemoryEstimate.DecodedCopy(model));
         using FineTuning tuning = Tuning.Of(model, job, warnings);
         return layout with { Trained = tuning.Parameters.Count, AdaptedLayers = (tuning as AdaptedModel)?.Layers.Count };
     }
 
-    private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, ModelLayout layout, DType activations, DeviceCapabilities? device, JobSpec job, TrainingData data)
+    private static MemoryEstimate Estimate(ModelFolder folder, DType matrices, ModelSizes layout, DType activations, DeviceCapabilities? device, JobSpec job, TrainingData data)
     {
         int batch = Math.Min(job.Training.BatchSize, data.Train.Count), row = job.Data.Packing ? job.Data.MaxLength : data.Train.LongestLength;
         // In segments only a segment of each sequence is in memory, and the state of those that go on.
@@ -218,7 +218,7 @@ internal sealed class TrainingPlan : IDisposable
     }
 
     /// <summary>What the names and shapes of a model tell.</summary>
-    private sealed record ModelLayout(long Values, long WeightBytes, IReadOnlyList<DType> QuantisedTypes, long DecodedCopy)
+    private sealed record ModelSizes(long Values, long WeightBytes, IReadOnlyList<DType> QuantisedTypes, long DecodedCopy)
     {
         public long Trained { get; init; }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Marrow.Formats;
 
 namespace Marrow.Adapters.Converting.Combining;
@@ -47,7 +48,7 @@ internal static class CommonBase
 
     private static bool Differ(long? a, long? b) => a is { } x && b is { } y && x != y;
 
-    private static string Show(long? size) => size is { } known ? known.ToString(System.Globalization.CultureInfo.InvariantCulture) : "unknown";
+    private static string Show(long? size) => size is { } known ? known.ToString(CultureInfo.InvariantCulture) : "unknown";
 
     /// <summary>What stands before the number in the first numbered module ("model.layers"); null where there is none.</summary>
     private static string? StackOf(AdapterContents contents)

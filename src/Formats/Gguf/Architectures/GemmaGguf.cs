@@ -38,8 +38,7 @@ public sealed class GemmaGguf : TransformerGguf
 
     private protected override LlamaConfig Complete(LlamaConfig config, GgufKeys keys)
     {
-        // The second name is ollama's.
-        double? localTheta = keys.Positive("rope.freq_base_swa") ?? keys.Positive("rope.local.freq_base");
+        double? localTheta = keys.Positive("rope.freq_base_swa");
         if (_second && localTheta is { } other && other != config.RopeTheta)
             throw keys.Values.Error("GA005", keys.Key("rope.freq_base_swa"), string.Create(CultureInfo.InvariantCulture, $"is {other:R}, but layers of {Name} rotate alike, by {config.RopeTheta:R}"));
         return config with

@@ -5,6 +5,13 @@ namespace Marrow.Formats.Gguf.Architectures;
 /// <summary>The metadata of one architecture, its keys given without the architecture's name; every size checked against its bounds.</summary>
 internal sealed class GgufKeys(GgufMetadata values, string architecture)
 {
+    /// <summary>What ollama's own converter calls some keys.</summary>
+    private static readonly Dictionary<string, string> Ollamas = new()
+    {
+        ["rope.freq_base"] = "rope.global.freq_base", ["rope.freq_base_swa"] = "rope.local.freq_base", ["rope.scaling.yarn_ext_factor"] = "rope.scaling.extrapolation_factor",
+        ["rope.scaling.yarn_beta_fast"] = "rope.scaling.beta_fast", ["rope.scaling.yarn_beta_slow"] = "rope.scaling.beta_slow",
+    };
+
     private readonly HashSet<string> _asked = [];
 
     /// <summary>The metadata.</summary>
@@ -20,10 +27,12 @@ internal sealed class GgufKeys(GgufMetadata values, string architecture)
             _ = Key(name);
     }
 
-    /// <summary>The whole key.</summary>
+    /// <summary>The whole key, as the file has it.</summary>
     public string Key(string name)
     {
-        string key = $"{architecture}.{name}";
+        string key = Own(name);
+        if (!Values.Has(key) && Ollamas.TryGetValue(name, out string? other) && Values.Has(Own(other)))
+            key = Own(other);
         _asked.Add(key);
         return key;
     }
@@ -76,9 +85,11 @@ internal sealed class GgufKeys(GgufMetadata values, string architecture)
     public IReadOnlyList<int> Ends() =>
         [.. ((string[])["eos_token_id", "eot_token_id", "eom_token_id"]).Select(Token).OfType<int>().Distinct()];
 
-    public void Set(string name, long value) => Values.Set(Key(name), value);
+    public void Set(string name, long value) => Values.Set(Own(name), value);
 
-    public void Set(string name, double value) => Values.Set(Key(name), (float)value);
+    public void Set(string name, double value) => Values.Set(Own(name), (float)value);
 
-    public void Set(string name, string value) => Values.Set(Key(name), value);
+    public void Set(string name, string value) => Values.Set(Own(name), value);
+
+    private string Own(string name) => $"{architecture}.{name}";
 }

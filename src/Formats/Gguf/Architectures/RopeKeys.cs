@@ -70,11 +70,10 @@ internal static class RopeKeys
     {
         if (keys.Number("rope.scaling.yarn_log_multiplier") is { } log && log != 0)
             throw keys.Values.Error("GA005", keys.Key("rope.scaling.yarn_log_multiplier"), string.Create(CultureInfo.InvariantCulture, $"is {log:R}; only models without it are supported"));
-        // The second names are ollama's. Below 0 stands for no value.
-        if ((keys.Number(Extrapolated) ?? keys.Number("rope.scaling.extrapolation_factor")) is { } share and >= 0 and not 1)
-            throw keys.Values.Error("GA005", keys.Key(keys.Has(Extrapolated) ? Extrapolated : "rope.scaling.extrapolation_factor"),
-                string.Create(CultureInfo.InvariantCulture, $"is {share:R}; only 1 is supported"));
-        double fast = keys.Positive(Fast) ?? keys.Positive("rope.scaling.beta_fast") ?? UsualFast, slow = keys.Positive(Slow) ?? keys.Positive("rope.scaling.beta_slow") ?? UsualSlow;
+        // Below 0 stands for no value.
+        if (keys.Number(Extrapolated) is { } share and >= 0 and not 1)
+            throw keys.Values.Error("GA005", keys.Key(Extrapolated), string.Create(CultureInfo.InvariantCulture, $"is {share:R}; only 1 is supported"));
+        double fast = keys.Positive(Fast) ?? UsualFast, slow = keys.Positive(Slow) ?? UsualSlow;
         if (slow >= fast)
             throw keys.Values.Error("GA005", keys.Key(Slow), string.Create(CultureInfo.InvariantCulture, $"is {slow:R}, but must be below {fast:R}"));
         // llama.cpp's factor comes on top of what yarn has by itself; its converter writes Hugging Face's, which is the whole, under another key.

@@ -70,8 +70,7 @@ public abstract class TransformerGguf : GgufArchitecture
             HeadDim = HeadDim(keys, hidden, heads),
             MaxPositions = positions,
             RmsNormEps = keys.Positive("attention.layer_norm_rms_epsilon") ?? throw values.Error("GA004", keys.Key("attention.layer_norm_rms_epsilon"), "is missing; the file is not whole"),
-            // The second name is ollama's.
-            RopeTheta = keys.Positive("rope.freq_base") ?? keys.Positive("rope.global.freq_base") ?? 10_000,
+            RopeTheta = keys.Positive("rope.freq_base") ?? 10_000,
             QueryKeyValueBias = tensors.Tensors.ContainsKey("blk.0.attn_q.bias"),
             OutputBias = tensors.Tensors.ContainsKey("blk.0.attn_output.bias"),
             MlpBias = tensors.Tensors.ContainsKey("blk.0.ffn_gate.bias"),
